@@ -118,7 +118,9 @@ class _Spawner:
 
     def popen(self, **kwargs):
         with self._lock:
-            if self._thread is None:
+            # After a fork() of ours the thread has stayed behind in the parent.
+            if self._thread is None or not self._thread.is_alive():
+                self._jobs = queue.SimpleQueue()
                 self._thread = threading.Thread(target=self._run, daemon=True,
                                                 name="spawner")
                 self._thread.start()
@@ -151,6 +153,8 @@ class Server:
     port_names = ()
     start_timeout = 30
     stop_timeout = 20
+    # What the kernel sends when we end; TERM for one that has children to take along.
+    death_signal = "KILL"
     collision_words = ("address already in use", "addrinuse", "address in use")
 
     def __init__(self, run_dir, ports=None):
@@ -210,7 +214,7 @@ class Server:
         self.prepare()
         with open(self.log_path, "ab", buffering=0) as log:
             self.process = _spawner.popen(
-                args=["setpriv", "--pdeathsig", "KILL", "--", *map(str, self.argv())],
+                args=["setpriv", "--pdeathsig", self.death_signal, "--", *map(str, self.argv())],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 env=self.environment(), cwd=self.run_dir, start_new_session=True)
         _alive.add(self)
@@ -259,9 +263,9 @@ class Server:
             raise RuntimeError(f"{self.name} did not stop within {self.stop_timeout} s")
 
     def kill(self):
-        """kill -9 and wait."""
+        """kill -9, with what it may have forked, and wait."""
         if self.running():
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def restart(self):

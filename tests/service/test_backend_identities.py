@@ -1,0 +1,106 @@
+"""What deploy/ gives tenantd on the backends is enough, and nothing in it is idle: with any
+one right taken away, one of tenantd's calls is refused."""
+import copy
+import json
+
+import pymongo
+import pymongo.errors
+import pytest
+
+from tests.testbed import parts
+from tests.testbed.process import new_secret
+
+MINIO_POLICY = json.loads((parts.ROOT / "deploy/minio-admin-policy.json").read_text())
+MONGODB_ROLE = json.loads((parts.ROOT / "deploy/mongodb-tenantd-role.json").read_text())
+# Stock MinIO asks for EnableUser for both directions of set-user-status; its maintained fork
+# asks for this one when disabling, so it stays.
+ONLY_FOR_FORKS = {"admin:DisableUser"}
+NEEDED = [a for a in MINIO_POLICY["Statement"][0]["Action"] if a not in ONLY_FOR_FORKS]
+NO_RIGHTS = {"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::nothing"]}]}
+
+
+def minio_calls(minio, keys):
+    """Every admin call tenantd makes, in an order that can be run again; yields
+    (name, response)."""
+    def call(method, path, query=None, body=b"", sealed=False):
+        return path, minio.admin_call(method, path, query, body, sealed, keys)
+
+    user, policy, bucket = "identityuser", "identitypolicy", "identity-bucket"
+    service = "IDENTITYACCESSKEY1"
+    yield call("GET", "info")
+    yield call("GET", "datausageinfo")
+    yield call("PUT", "add-canned-policy", {"name": policy}, NO_RIGHTS)
+    yield call("GET", "info-canned-policy", {"name": policy, "v": "2"})
+    yield call("GET", "list-canned-policies")
+    yield call("PUT", "add-user", {"accessKey": user},
+               {"secretKey": new_secret(), "status": "enabled"}, sealed=True)
+    yield call("GET", "user-info", {"accessKey": user})
+    yield call("GET", "list-users")
+    yield call("POST", "idp/builtin/policy/attach", None,
+               {"policies": [policy], "user": user}, sealed=True)
+    yield call("GET", "idp/builtin/policy-entities", {"user": user})
+    yield call("POST", "idp/builtin/policy/detach", None,
+               {"policies": [policy], "user": user}, sealed=True)
+    yield call("PUT", "set-user-or-group-policy",
+               {"policyName": policy, "userOrGroup": user, "isGroup": "false"})
+    yield call("PUT", "add-service-account", None, {
+        "policy": NO_RIGHTS, "targetUser": user, "accessKey": service,
+        "secretKey": new_secret(), "name": "identity", "description": "test"}, sealed=True)
+    yield call("GET", "info-service-account", {"accessKey": service})
+    yield call("GET", "list-service-accounts", {"user": user})
+    yield call("POST", "update-service-account", {"accessKey": service},
+               {"newPolicy": NO_RIGHTS, "newDescription": "changed"}, sealed=True)
+    yield call("PUT", "set-bucket-quota", {"bucket": bucket},
+               {"quota": 1048576, "size": 1048576, "rate": 0, "requests": 0,
+                "quotatype": "hard"})
+    yield call("GET", "get-bucket-quota", {"bucket": bucket})
+    yield call("POST", "revoke-tokens/builtin", {"user": user, "fullRevoke": "true"})
+    yield call("DELETE", "delete-service-account", {"accessKey": service})
+    yield call("PUT", "set-user-status", {"accessKey": user, "status": "disabled"})
+    yield call("PUT", "set-user-status", {"accessKey": user, "status": "enabled"})
+    yield call("DELETE", "remove-user", {"accessKey": user})
+    yield call("DELETE", "remove-canned-policy", {"name": policy})
+
+
+def run_minio(minio, keys):
+    """{call: (status, text)} of those that were refused."""
+    return {name: (reply.status_code, reply.text[:200])
+            for name, reply in minio_calls(minio, keys) if not reply.ok}
+
+
+@pytest.fixture(scope="module")
+def minio_identity(testbed):
+    """A second user like tenantd's own, whose policy may be taken apart."""
+    minio = testbed.minio
+    secret = new_secret()
+    minio.client().create_bucket(Bucket="identity-bucket")
+    minio.admin().policy_add("identity-admin", policy=MINIO_POLICY)
+    minio.admin().user_add("identity-admin", secret)
+    minio.admin().attach_policy(["identity-admin"], user="identity-admin")
+    yield "identity-admin", secret
+    minio.admin().user_remove("identity-admin")
+    minio.admin().policy_remove("identity-admin")
+    minio.client().delete_bucket(Bucket="identity-bucket")
+
+
+def test_minio_policy_is_enough(testbed, minio_identity):
+    assert run_minio(testbed.minio, minio_identity) == {}
+
+
+@pytest.mark.parametrize("action", NEEDED)
+def test_minio_action_is_needed(testbed, minio_identity, action):
+    minio = testbed.minio
+    policy = copy.deepcopy(MINIO_POLICY)
+    policy["Statement"][0]["Action"].remove(action)
+    minio.admin().policy_add("identity-admin", policy=policy)
+    try:
+        refused = run_minio(minio, minio_identity)
+    finally:
+        minio.admin().policy_add("identity-admin", policy=MINIO_POLICY)
+        # What a call that was refused left behind.
+        for method, path, name in (("DELETE", "remove-user", "accessKey=identityuser"),
+                                   ("DELETE", "remove-canned-policy", "name=identitypolicy")):
+            minio.admin_call(method, path, dict([name.split("=")]))
+    assert any(status == 403 for status, _ in refused.values()), \
+        f"nothing was refused without {action}"
