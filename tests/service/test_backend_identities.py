@@ -104,3 +104,121 @@ def test_minio_action_is_needed(testbed, minio_identity, action):
             minio.admin_call(method, path, dict([name.split("=")]))
     assert any(status == 403 for status, _ in refused.values()), \
         f"nothing was refused without {action}"
+
+
+# --- MongoDB ------------------------------------------------------------------------------
+
+TENANT_RIGHTS = [{"resource": {"db": "identitydb", "collection": ""},
+                  "actions": ["find", "insert"]}]
+
+
+def mongodb_calls(client):
+    """Every command tenantd uses, in an order that can be run again; yields
+    (name, function)."""
+    db, admin = client["identitydb"], client["admin"]
+    sha256 = ["SCRAM-SHA-256"]
+    yield "hello", lambda: admin.command("hello")
+    yield "createRole", lambda: db.command("createRole", "app", privileges=TENANT_RIGHTS,
+                                           roles=[])
+    yield "createUser", lambda: db.command(
+        "createUser", "identitydb", pwd=new_secret(), roles=["app"], mechanisms=sha256,
+        customData={"instance": "x"})
+    yield "updateRole", lambda: db.command("updateRole", "app", privileges=[])
+    yield "updateUser pwd", lambda: db.command("updateUser", "identitydb", pwd=new_secret(),
+                                               mechanisms=sha256)
+    yield "updateUser customData", lambda: db.command("updateUser", "identitydb",
+                                                      customData={"instance": "y"})
+    yield "updateUser roles", lambda: db.command("updateUser", "identitydb", roles=[])
+    yield "updateUser restrictions", lambda: db.command(
+        "updateUser", "identitydb", authenticationRestrictions=[
+            {"clientSource": ["127.0.0.1"]}])
+    yield "usersInfo", lambda: db.command("usersInfo", "identitydb")
+    yield "rolesInfo", lambda: db.command("rolesInfo", "app", showPrivileges=True)
+    yield "system.users", lambda: admin["system.users"].find_one({}, {"credentials": 0})
+    yield "system.roles", lambda: admin["system.roles"].find_one({})
+    yield "dbStats", lambda: db.command("dbStats")
+    yield "collStats", lambda: db.command("collStats", "things")
+    yield "listCollections", lambda: db.list_collection_names()
+    # False: all of them or an error, never silently fewer.
+    yield "listDatabases", lambda: admin.command("listDatabases", nameOnly=True,
+                                                 authorizedDatabases=False)
+    yield "top", lambda: admin.command("top")
+    yield "serverStatus", lambda: admin.command("serverStatus")
+    yield "currentOp", lambda: list(admin.aggregate([{"$currentOp": {"allUsers": True}}]))
+    yield "killOp", lambda: admin.command("killOp", op=2147483000)
+    yield "killAllSessions", lambda: admin.command(
+        "killAllSessions", [{"user": "identitydb", "db": "identitydb"}])
+    yield "invalidateUserCache", lambda: admin.command("invalidateUserCache")
+    yield "dropUser", lambda: db.command("dropUser", "identitydb")
+    yield "dropAllUsers", lambda: db.command("dropAllUsersFromDatabase")
+    yield "dropRole", lambda: db.command("dropRole", "app")
+    yield "dropAllRoles", lambda: db.command("dropAllRolesFromDatabase")
+    yield "dropDatabase", lambda: db.command("dropDatabase")
+
+
+def run_mongodb(client):
+    """{command: error code} of those that were refused."""
+    refused = {}
+    for name, call in mongodb_calls(client):
+        try:
+            call()
+        except pymongo.errors.OperationFailure as error:
+            refused[name] = error.code
+    return refused
+
+
+@pytest.fixture(scope="module")
+def mongodb_identity(testbed):
+    """A second user like tenantd's own, whose role may be taken apart: (set privileges,
+    client)."""
+    password = new_secret()
+    with testbed.mongod.root() as root:
+        root.admin.command("createRole", "identity", roles=[],
+                           privileges=MONGODB_ROLE["privileges"])
+        root.admin.command("createUser", "identity", pwd=password, roles=["identity"],
+                           mechanisms=["SCRAM-SHA-256"])
+
+        def give(privileges):
+            root.admin.command("updateRole", "identity", privileges=privileges)
+
+        def clean():
+            root["identitydb"].command("dropAllUsersFromDatabase")
+            root["identitydb"].command("dropAllRolesFromDatabase")
+            root["identitydb"]["things"].insert_one({})
+
+        with pymongo.MongoClient(testbed.mongod.uri, username="identity",
+                                 password=password, authSource="admin") as client:
+            yield give, clean, client
+        root.admin.command("dropUser", "identity")
+        root.admin.command("dropRole", "identity")
+        root.drop_database("identitydb")
+
+
+def test_mongodb_role_is_enough(mongodb_identity):
+    give, clean, client = mongodb_identity
+    clean()
+    give(MONGODB_ROLE["privileges"])
+    assert run_mongodb(client) == {}
+
+
+@pytest.mark.parametrize("index,action", [
+    (i, action) for i, p in enumerate(MONGODB_ROLE["privileges"]) for action in p["actions"]])
+def test_mongodb_action_is_needed(mongodb_identity, index, action):
+    give, clean, client = mongodb_identity
+    privileges = copy.deepcopy(MONGODB_ROLE["privileges"])
+    privileges[index]["actions"].remove(action)
+    clean()
+    give([p for p in privileges if p["actions"]])
+    refused = run_mongodb(client)
+    assert 13 in refused.values(), f"nothing was refused without {action}: {refused}"
+
+
+def test_mongodb_tenant_data_is_not_readable(mongodb_identity):
+    give, clean, client = mongodb_identity
+    clean()
+    give(MONGODB_ROLE["privileges"])
+    for attempt in (lambda: client["identitydb"]["things"].find_one(),
+                    lambda: client["identitydb"]["things"].insert_one({})):
+        with pytest.raises(pymongo.errors.OperationFailure) as caught:
+            attempt()
+        assert caught.value.code == 13
