@@ -1,10 +1,12 @@
 """What the gateway's tests need: the gateway itself, a MinIO with two tenants, requests whose
 every byte the test decides (a client library would repair or refuse them), and signatures
 that may be valid, forged or incomplete on purpose."""
+import base64
 import datetime
 import hashlib
 import hmac
 import http.client
+import io
 import json
 import os
 import signal
@@ -12,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import zlib
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
@@ -262,9 +265,14 @@ def presigned_target(keys, method, host, path, query=(), headers=None, expires=6
     return f"{path}?{encode_query(query)}&X-Amz-Signature={signature}"
 
 
+TRAILER_NAME = "x-amz-checksum-crc32"
+
+
 def unsigned_trailer_body(data):
-    """An aws-chunked body without chunk signatures, with a checksum trailer left out."""
-    return f"{len(data):x}\r\n".encode() + data + b"\r\n0\r\n\r\n"
+    """An aws-chunked body without chunk signatures; goes with X-Amz-Trailer: TRAILER_NAME."""
+    checksum = base64.b64encode(zlib.crc32(data).to_bytes(4, "big"))
+    return (f"{len(data):x}\r\n".encode() + data + b"\r\n0\r\n" +
+            TRAILER_NAME.encode() + b":" + checksum + b"\r\n\r\n")
 
 
 def client(endpoint, keys, style="path", **config):
@@ -343,6 +351,77 @@ class SlowReader(threading.Thread):
                     return
                 self.received += len(piece)
             conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    def close(self):
+        self._listener.close()
+
+
+class Captured:
+    """A request as the upstream received it."""
+
+    def __init__(self, head):
+        self.raw = head
+        first, _, rest = head.partition(b"\r\n")
+        self.method, self.target, _ = first.decode("latin-1").split(" ")
+        self.headers = http.client.parse_headers(io.BytesIO(rest + b"\r\n"))
+
+
+class Capture(threading.Thread):
+    """A stand-in for MinIO that shows every request as it came over the wire: what the real one
+    received cannot be seen."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._seen = []
+        self.start()
+
+    @property
+    def count(self):
+        return len(self._seen)
+
+    def last(self):
+        return self._seen[-1]
+
+    def run(self):
+        while True:
+            try:
+                conn, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def _serve(self, conn):
+        with conn, conn.makefile("rb") as stream:
+            while True:
+                head = b""
+                while not head.endswith(b"\r\n\r\n"):
+                    line = stream.readline()
+                    if not line:
+                        return
+                    head += line
+                request = Captured(head[:-2])
+                if not self._read_body(stream, request):
+                    return
+                self._seen.append(request)
+                conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    @staticmethod
+    def _read_body(stream, request):
+        """Read the body away; False when it ends too early."""
+        if request.headers["Transfer-Encoding"] == "chunked":
+            while True:
+                line = stream.readline()
+                if not line:
+                    return False
+                size = int(line, 16)
+                if len(stream.read(size + 2)) < size + 2:
+                    return False
+                if size == 0:
+                    return True
+        size = int(request.headers["Content-Length"] or 0)
+        return len(stream.read(size)) == size
 
     def close(self):
         self._listener.close()
