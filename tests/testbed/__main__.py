@@ -196,7 +196,8 @@ def up(run, foreground):
             [sys.executable, "-m", "tests.testbed", "supervise", "--run-dir", run.path],
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             start_new_session=True, cwd=parts.ROOT)
-    ok = wait_for_env(run, lambda: process.poll() is None)
+    # If somebody else started at the same moment, his supervisor has the lock: fine too.
+    ok = wait_for_env(run, lambda: process.poll() is None or run.supervisor() is not None)
     print(run.log.read_text(errors="replace"), end="")
     if not ok:
         say(f"dev: it did not come up within {time.monotonic() - began:.0f} s; "

@@ -57,6 +57,10 @@ class FaultProxy(Server):
         return [parts.toxiproxy(), "-host", "127.0.0.1", "-port", self.ports["api"]]
 
     def ready(self):
+        if "already in use" in self.log_text():
+            # It would go on without its port.
+            self.kill()
+            self.raise_start_error("its port is taken")
         return requests.get(self.api + "/version", timeout=2).ok
 
     def proxy(self, name, upstream):

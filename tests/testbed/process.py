@@ -155,7 +155,7 @@ class Server:
     stop_timeout = 20
     # What the kernel sends when we end; TERM for one that has children to take along.
     death_signal = "KILL"
-    collision_words = ("address already in use", "addrinuse", "address in use")
+    collision_words = ("already in use", "addrinuse", "address in use")
 
     def __init__(self, run_dir, ports=None):
         self.run_dir = Path(run_dir)
