@@ -9,10 +9,12 @@ import http.client
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import zlib
 from pathlib import Path
@@ -20,6 +22,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from tests.testbed import parts
 from tests.testbed.minio_server import Minio
@@ -32,6 +35,7 @@ EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 UNSIGNED = "UNSIGNED-PAYLOAD"
 UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 MIB = 1 << 20
+STYLES = ("path", "virtual")
 
 _getaddrinfo = socket.getaddrinfo
 
@@ -47,14 +51,22 @@ def _resolve(host, *args, **kwargs):
 socket.getaddrinfo = _resolve
 
 
+NOBODY = 65534
+
+
 class Gateway(Server):
-    """nginx with a configuration made by policies/gateway/render."""
+    """nginx with a configuration made by policies/gateway/render, without any privilege also
+    when the tests run as root: hence a folder of its own, which `nobody` can reach."""
 
     name = "gateway"
     port_names = ("internal", "external")
 
-    def __init__(self, run_dir, upstreams, max_request="5g", options=()):
+    def __init__(self, upstreams, max_request="5g", options=()):
+        run_dir = Path(tempfile.mkdtemp(prefix="tenantd-gateway."))
         super().__init__(run_dir)
+        if os.geteuid() == 0:
+            os.chown(run_dir, NOBODY, NOBODY)
+        run_dir.chmod(0o755)
         self.upstreams, self.max_request, self.options = upstreams, max_request, options
         self.deny_map = self.run_dir / "deny.map"
         self.access_log = self.run_dir / "access.log"
@@ -67,6 +79,8 @@ class Gateway(Server):
 
     def prepare(self):
         self.temp_dir.mkdir(exist_ok=True)
+        if os.geteuid() == 0:
+            os.chown(self.temp_dir, NOBODY, NOBODY)
         if not self.deny_map.exists():
             self.deny_map.write_text("")
         # Two workers, so that reload, reopen and the shared upstream zone are really shared.
@@ -82,11 +96,19 @@ class Gateway(Server):
         subprocess.run(list(map(str, argv)), check=True, timeout=30)
 
     def argv(self):
-        return [parts.nginx(), "-c", self.config, "-g", "daemon off;"]
+        drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+                "--inh-caps=-all", "--no-new-privs", "--pdeathsig", "KILL", "--"]
+        return (drop if os.geteuid() == 0 else []) + [
+            parts.nginx(), "-e", self.error_log, "-c", self.config, "-g", "daemon off;"]
 
     def ready(self):
         # Refused by the gateway itself, so MinIO need not be there.
         return send(self.address(), "GET", "/minio/").status == 403
+
+    def stop(self):
+        status = super().stop()
+        assert status == 0, f"nginx ended with {status}"
+        shutil.rmtree(self.run_dir)
 
     def workers(self):
         """{pid: title} of the worker processes."""
@@ -275,12 +297,12 @@ def unsigned_trailer_body(data):
             TRAILER_NAME.encode() + b":" + checksum + b"\r\n\r\n")
 
 
-def client(endpoint, keys, style="path", **config):
+def client(endpoint, keys, style="path", verify=None, **config):
     s3 = {"addressing_style": style} | config.pop("s3", {})
     return boto3.client(
         "s3", endpoint_url=endpoint, region_name=REGION, aws_access_key_id=keys.access_key,
         aws_secret_access_key=keys.secret_key, aws_session_token=keys.token,
-        config=Config(s3=s3, signature_version="s3v4", retries={"total_max_attempts": 1},
+        verify=verify, config=Config(s3=s3, signature_version="s3v4", retries={"total_max_attempts": 1},
                       connect_timeout=5, read_timeout=60, **config))
 
 
@@ -322,6 +344,63 @@ class Tenant:
     def _call(self, path, query, body, sealed):
         reply = self.minio.admin_call("PUT", path, query, body, sealed)
         assert reply.status_code // 100 == 2, f"{path}: {reply.status_code} {reply.text}"
+
+
+class World:
+    """One MinIO, one gateway, two tenants and the means to look behind."""
+
+    def __init__(self, folder):
+        self.minio = BareMinio(folder / "minio").start()
+        self.gateway = Gateway([self.minio.address]).start()
+        self.alice = Tenant(self.minio, "gwalice")
+        self.bob = Tenant(self.minio, "gwbob")
+        self.root = self.minio.client()
+        self.direct = ("127.0.0.1", self.minio.ports["s3"])
+        self.through = self.gateway.address()
+        self.root.put_object(Bucket=self.bob.bucket, Key="secret", Body=b"bob's")
+        self.root.put_object(Bucket=self.alice.bucket, Key="own", Body=b"alice's")
+
+    def stop(self):
+        self.gateway.stop()
+        self.minio.stop()
+
+    def stored(self, bucket, key):
+        """The content of an object, None when there is none."""
+        try:
+            return self.root.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "NoSuchKey"
+            return None
+
+    def keys(self, bucket):
+        return {o["Key"] for o in self.root.list_objects_v2(Bucket=bucket).get("Contents", [])}
+
+    def line(self, reply):
+        """The log line of an answer."""
+        request_id = reply.headers["X-Gateway-Request-Id"]
+        return self.gateway.wait_lines(lambda l: l["request_id"] == request_id)[0]
+
+    def assert_refused(self, reply, reason, *statuses):
+        """Refused by the gateway, for that reason, in S3's words, and not passed on."""
+        assert reply.status in (statuses or (403,)), reply
+        assert reply.headers["Content-Type"] == "application/xml"
+        assert reply.code, reply
+        line = self.line(reply)
+        assert line["refused"] == reason and line["upstream"] == "", line
+
+    def endpoint(self, style, listener="internal"):
+        host = DOMAIN if style == "virtual" else "127.0.0.1"
+        return f"http://{host}:{self.gateway.ports[listener]}"
+
+
+def host_of(address):
+    return f"{address[0]}:{address[1]}"
+
+
+def signed(address, keys, method, path, **kwargs):
+    body = kwargs.get("body", b"")
+    target, headers = signed_request(keys, method, host_of(address), path, **kwargs)
+    return send(address, method, target, headers, body)
 
 
 class SlowReader(threading.Thread):
