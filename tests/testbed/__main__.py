@@ -59,6 +59,8 @@ class RunDir:
             fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        # Left by one that was killed.
+        self.env.unlink(missing_ok=True)
         self._held.truncate(0)
         self._held.write(str(os.getpid()))
         self._held.flush()
@@ -189,6 +191,7 @@ def up(run, foreground):
         say(f"already up: {run.path}")
         return show_tour(run)
     run.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    run.env.unlink(missing_ok=True)
     began = time.monotonic()
     say(f"starting MinIO, MongoDB, the gateway and tenantd in {run.path}")
     with open(run.log, "wb") as log:
