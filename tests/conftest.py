@@ -1,38 +1,53 @@
 """Fixtures of all black-box stages; tests/service/README.md shows how to use them."""
 import os
+import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.testbed import bed, clients
+from tests.testbed import bed, clients, parts
 
 
 @pytest.fixture(scope="session")
-def run_dir():
+def run_dir(request):
     """The folder of this stage's servers, states and logs. `./dev test` keeps it until the
-    stage `secrets` has searched it."""
-    base = os.environ.get("TENANTD_TEST_RUN") or tempfile.mkdtemp(prefix="tenantd-pytest.")
-    os.environ["TENANTD_TEST_RUN"] = base
+    stage `secrets` has searched it; pytest called by hand keeps it if a test failed."""
+    base = os.environ.get("TENANTD_TEST_RUN")
+    by_hand = not base
+    if by_hand:
+        base = os.environ["TENANTD_TEST_RUN"] = tempfile.mkdtemp(prefix="tenantd-pytest.")
     path = Path(base) / os.environ.get("TENANTD_STAGE", "pytest") / "run"
     path.mkdir(parents=True, exist_ok=True)
     print(f"\nrun folder: {path}")
-    return path
+    yield path
+    if by_hand and not request.session.testsfailed and not os.environ.get("TENANTD_KEEP"):
+        shutil.rmtree(base)
+
+
+def _shed_data(request, testbed):
+    """A stopped mongod leaves 300 MB of journal, which tell nobody anything when all is well."""
+    if not request.session.testsfailed and not os.environ.get("TENANTD_KEEP"):
+        shutil.rmtree(testbed.mongod.run_dir / "db", ignore_errors=True)
+        shutil.rmtree(testbed.minio.run_dir / "data", ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def testbed(run_dir):
+def testbed(request, run_dir):
     """MinIO and mongod, shared by everything in the session."""
     with bed.Testbed(run_dir / "shared") as it:
         yield it
+    _shed_data(request, it)
 
 
 @pytest.fixture(scope="session")
-def fault_testbed(run_dir):
+def fault_testbed(request, run_dir):
     """Another MinIO and mongod behind the fault proxy, which tests may stop, slow and cut.
     A test leaves them healed and running."""
     with bed.Testbed(run_dir / "faults", faults=True) as it:
         yield it
+    _shed_data(request, it)
 
 
 @pytest.fixture(scope="session")
@@ -85,3 +100,29 @@ def tenant(api, new_appid):
     appid = new_appid()
     api.create_tenant(appid)
     return api.credentials(appid)
+
+
+@pytest.fixture(scope="module")
+def tenantctl(tenantd):
+    """tenantctl("tenant", "list", ...) runs it against this module's tenantd, as admin; the
+    CompletedProcess with stdout and stderr as text. Keywords go to subprocess.run()."""
+    def run(*args, env=None, **kwargs):
+        return subprocess.run(
+            [parts.tenantctl(), *map(str, args)], text=True, capture_output=True,
+            **{"timeout": 90, **kwargs}, env={
+                "PATH": os.environ["PATH"], "TENANTD_URL": tenantd.url(),
+                "TENANTD_TOKEN_FILE": str(tenantd.token_path), **(env or {})})
+    return run
+
+
+@pytest.fixture(scope="session")
+def node():
+    """node("name.cjs", ..., env={...}) runs tests/js/name.cjs with the packages of tests/js;
+    the CompletedProcess with stdout and stderr as text."""
+    def run(script, *args, env=None, **kwargs):
+        return subprocess.run(
+            ["node", parts.ROOT / "tests" / "js" / script, *map(str, args)], text=True,
+            capture_output=True, **{"timeout": 90, **kwargs}, env={
+                "PATH": os.environ["PATH"], "NODE_PATH": parts.node_modules(),
+                **(env or {})})
+    return run

@@ -1,5 +1,6 @@
 """Where the real servers and our own programs are. `./dev` says so in the environment; without
 it the cache and PATH are searched, so that pytest may also be called by hand."""
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -42,3 +43,14 @@ def tenantd():
 
 def tenantctl():
     return build_dir() / "tenantctl"
+
+
+def node_modules():
+    """Where the packages of tests/js are, as ./dev keeps them."""
+    if os.environ.get("NODE_PATH"):
+        return os.environ["NODE_PATH"]
+    key = hashlib.sha256((ROOT / "tests/js/package-lock.json").read_bytes()).hexdigest()[:12]
+    path = CACHE / f"node-{key}" / "node_modules"
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} is missing: run ./dev setup")
+    return str(path)
