@@ -49,6 +49,7 @@ RESERVED = [
     ("/./minio/health/live", None), ("/%2e/minio/health/live", None),
     ("/xxx/../minio/health/live", None), ("/xxx/..%2fminio/health/live", None),
     ("/gwalice-data/../minio/health/live", None), ("/xxx/%2e%2E/minio/admin/v3/info", None),
+    ("/minio/health/../../gwalice-data/own", None),
 ]
 
 
@@ -495,6 +496,7 @@ def test_what_cannot_be_parsed_gets_an_answer_in_xml(world):
                    "/gwalice-data/a b"):
         reply = send(world.through, "GET", target)
         assert reply.status in (400, 414) and reply.code == "InvalidRequest", reply
+        assert world.line(reply)["refused"] == "unread"
 
 
 def test_neighbours_are_refused_through_the_gateway_too(world, key):
