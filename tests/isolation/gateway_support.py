@@ -60,6 +60,8 @@ class Gateway(Server):
 
     name = "gateway"
     port_names = ("internal", "external")
+    # Its master takes the workers along; a killed one could not.
+    death_signal = "TERM"
 
     def __init__(self, upstreams, max_request="5g", options=()):
         run_dir = Path(tempfile.mkdtemp(prefix="tenantd-gateway."))
@@ -97,7 +99,7 @@ class Gateway(Server):
 
     def argv(self):
         drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
-                "--inh-caps=-all", "--no-new-privs", "--pdeathsig", "KILL", "--"]
+                "--inh-caps=-all", "--no-new-privs", "--pdeathsig", "TERM", "--"]
         return (drop if os.geteuid() == 0 else []) + [
             parts.nginx(), "-e", self.error_log, "-c", self.config, "-g", "daemon off;"]
 
@@ -302,8 +304,9 @@ def client(endpoint, keys, style="path", verify=None, **config):
     return boto3.client(
         "s3", endpoint_url=endpoint, region_name=REGION, aws_access_key_id=keys.access_key,
         aws_secret_access_key=keys.secret_key, aws_session_token=keys.token,
-        verify=verify, config=Config(s3=s3, signature_version="s3v4", retries={"total_max_attempts": 1},
-                      connect_timeout=5, read_timeout=60, **config))
+        verify=verify, config=Config(
+            s3=s3, signature_version="s3v4", retries={"total_max_attempts": 1},
+            connect_timeout=5, read_timeout=60, **config))
 
 
 class BareMinio(Minio):
@@ -373,7 +376,8 @@ class World:
             return None
 
     def keys(self, bucket):
-        return {o["Key"] for o in self.root.list_objects_v2(Bucket=bucket).get("Contents", [])}
+        listing = self.root.list_objects_v2(Bucket=bucket)
+        return {o["Key"] for o in listing.get("Contents", [])}
 
     def line(self, reply):
         """The log line of an answer."""

@@ -213,6 +213,17 @@ def test_sessions_of_sts(world, key):
     assert keys.token not in world.gateway.access_log.read_text()
 
 
+@pytest.mark.parametrize("separator", [",", ", ", " , "])
+def test_spellings_of_the_authorization_header(world, separator):
+    """Clients differ in the spaces."""
+    target, headers = signed_request(world.alice.keys, "GET", host_of(world.through),
+                                     f"/{world.alice.bucket}/own")
+    headers["authorization"] = headers["authorization"].replace(", ", separator)
+    reply = send(world.through, "GET", target, headers)
+    assert reply.status == 200, reply
+    assert world.line(reply)["access_key"] == world.alice.keys.access_key
+
+
 def test_expect_continue(world, key):
     """100 Continue before an accepted body is asked for; a refused one is answered as such."""
     body = b"x" * 1000
@@ -323,6 +334,18 @@ def test_only_the_judged_value_is_sent_on(capture, name, values):
     assert send(gateway.address(), "GET", "/abc123-data/k",
                 [(name, value) for value in values]).status == 200
     assert upstream.last().headers.get_all(name) == values[:1]
+
+
+@pytest.mark.parametrize("name", ["X-Amz-Content-Sha256", "X-Amz-Copy-Source",
+                                  "X-Amz-Copy-Source-Range", "X-Minio-Force-Delete"])
+def test_a_header_hidden_behind_its_underscored_twin_stays_behind(capture, name):
+    """nginx sees the twin, MinIO would see the header."""
+    gateway, upstream = capture
+    twin = name.replace("-", "_")
+    assert send(gateway.address(), "GET", "/abc123-data/k",
+                [(twin, ""), (name, "hidden")]).status == 200
+    assert upstream.last().headers.get_all(name) is None
+    assert b"hidden" not in upstream.last().raw
 
 
 def test_upstream_down():
