@@ -14,6 +14,7 @@ import uuid
 from urllib.parse import quote
 
 import pytest
+import requests
 from botocore.exceptions import ClientError
 
 from tests.isolation.gateway_support import (
@@ -466,6 +467,22 @@ def test_copy_source_signed_in_the_query(world, key):
                               f"/{world.alice.bucket}/{key}", headers=header)
     assert send(world.through, "PUT", target, header).status == 200
     assert world.stored(world.alice.bucket, key) == b"alice's"
+
+
+def test_fields_of_a_form_are_out_of_reach(world, key):
+    """The documented limit: they are in the body. A tenant breaks an object of its own so, and
+    nobody else's: the form is signed, and its bucket is in the path."""
+    s3 = client(world.endpoint("path"), world.alice.keys)
+    extra = {"x-minio-replication-server-side-encryption-sealed-key": "AAAA"}
+    form = s3.generate_presigned_post(world.alice.bucket, key, Fields=extra,
+                                      Conditions=[extra])
+    reply = requests.post(form["url"], data=form["fields"], files={"file": b"x"})
+    assert reply.status_code == 204
+    with pytest.raises(ClientError):
+        world.root.get_object(Bucket=world.alice.bucket, Key=key)
+    elsewhere = form["url"].replace(world.alice.bucket, world.bob.bucket)
+    reply = requests.post(elsewhere, data=form["fields"], files={"file": b"x"})
+    assert reply.status_code == 403 and world.stored(world.bob.bucket, key) is None
 
 
 def test_lambda_reads(world):
