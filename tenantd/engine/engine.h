@@ -1,0 +1,122 @@
+/*
+ * The engine runs what tenant/ decides: it loads views from the store, commits what the
+ * stepper marks, runs actions on worker threads through the gate, and keeps time.
+ *
+ * One dispatcher thread looks at tenants that have something left to do; a pool of workers
+ * per region and resource (its size is that backend's concurrency budget) makes the blocking
+ * driver calls; a circuit breaker per region and resource keeps a dead backend from being
+ * hammered; so one dead backend or one broken tenant holds up nobody else. A settled tenant
+ * costs nothing until it changes or a verify pass comes by.
+ *
+ * Thread rule: every function from any thread unless said otherwise.
+ */
+#pragma once
+
+#include "policies/policy.h"
+#include "store/seal.h"
+#include "tenant/tenant.h"
+
+#define ENGINE_REGIONS_MAX 32
+
+struct engine;
+
+struct engine_region {
+	const char *name;
+	struct driver *drivers[DRV_RESOURCE_COUNT]; /* NULL: region has none. Borrowed. */
+};
+
+struct engine_options {
+	struct store *store;
+	struct seal *seal;
+	const struct td_env *env;
+	const struct plan_set *plans; /* may be swapped: engine_set_plans */
+	const struct engine_region *regions;
+	size_t region_count;
+	const char *default_region;
+	unsigned budget;	   /* calls at once per region and resource, 1..64 */
+	int64_t call_timeout_ms;   /* of one driver call */
+	struct tenant_rules rules; /* grace and backoff */
+	int64_t verify_interval_ms; /* each tenant is verified once in it; 0 = never */
+	const char *const *reserved; /* more reserved appids (config) */
+	size_t reserved_count;
+};
+
+/* Starts the threads; unsettled tenants are taken up at once. Options are copied, what they
+ * point to is borrowed. */
+enum td_rc engine_new(const struct engine_options *opt, struct engine **ret_engine,
+		      struct td_err *reterr) TD_MUST_CHECK;
+/* Stops: no new action is started, running driver calls are waited for (they have
+ * deadlines). Before store_close. NULL is ok. */
+void engine_free(struct engine *e);
+/* After a reload; the old set must live until engine_free. */
+void engine_set_plans(struct engine *e, const struct plan_set *plans);
+
+/* Is it one of: reserved words, admin users of backends, tenantd's own names, config. */
+bool engine_appid_reserved(const struct engine *e, const char *appid);
+
+/* ---- mutations: asynchronous, never block the caller ---- */
+
+enum engine_op_kind {
+	ENGINE_PUT,
+	ENGINE_DELETE,
+	ENGINE_UNDELETE,
+	ENGINE_SUSPEND,
+	ENGINE_RESUME,
+	ENGINE_BUCKET_PUT,
+	ENGINE_BUCKET_DELETE
+};
+enum engine_match { ENGINE_MATCH_NONE, ENGINE_IF_MATCH, ENGINE_IF_NONE_MATCH_ANY };
+
+struct engine_op {
+	enum engine_op_kind kind;
+	char appid[DRV_APPID_SIZE];
+	enum engine_match match;
+	uint64_t match_version; /* IF_MATCH */
+	struct tenant_put put;	/* PUT; what it points to must live until done is called */
+	struct tenant_delete_options del;
+	struct tenant_put_bucket bucket; /* BUCKET_*: name and members */
+	struct tenant_bucket_delete_options bucket_del;
+	/* Encoded rec_audit entry, written in the same commit. Its outcome is TD_OK. */
+	const void *audit;
+	size_t audit_len;
+};
+struct engine_op_result {
+	enum td_rc rc;
+	struct td_err err;
+	struct tenant_op_result op;
+	uint64_t version; /* of the tenant after it */
+};
+/* done is called exactly once, on an engine thread, when the change is durable or refused. */
+typedef void (*engine_op_done_fn)(void *ctx, const struct engine_op_result *result);
+void engine_op_submit(struct engine *e, const struct engine_op *op, engine_op_done_fn done,
+		      void *ctx);
+
+/* ---- reading ---- */
+
+/*
+ * Load a tenant for showing it: parts, conditions; buckets only as asked (at most
+ * `bucket_limit` after the short name `bucket_after`, which may be ""). TD_NOT_FOUND,
+ * TD_APPID_RETIRED. No secrets are opened. End it with tenant_view_done.
+ */
+enum td_rc engine_view_load(struct engine *e, struct store_read *r, const char *appid,
+			    const char *bucket_after, size_t bucket_limit,
+			    struct tenant_view *ret_view, struct td_err *reterr) TD_MUST_CHECK;
+
+struct engine_backend_state {
+	const char *region;
+	enum drv_resource resource;
+	const char *driver;
+	bool circuit_open;
+	unsigned running, queued;
+	uint64_t calls, failures;
+	uint64_t call_us_sum;
+};
+/* Fills at most max, returns how many there are. */
+size_t engine_backends(struct engine *e, struct engine_backend_state *out, size_t max);
+
+struct engine_stats {
+	uint64_t active;   /* tenants in memory with something left to do */
+	uint64_t by_phase[REC_DELETED + 1]; /* counted from the store, at most 10 s old */
+	uint64_t steps, actions, conflicts, retries, verified, drifts;
+};
+void engine_stats(struct engine *e, struct engine_stats *ret_stats);

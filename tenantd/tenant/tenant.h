@@ -1,0 +1,237 @@
+/*
+ * The life of a tenant, decided here and nowhere else: pure functions over a snapshot.
+ *
+ * A struct tenant_view is a copy of everything recorded about one tenant. Three kinds of
+ * function look at it and change it in memory, marking what they changed:
+ *   - operations (tenant_op_*): what a request asks for;
+ *   - tenant_next: what is to be done now, as actions for drivers, with the intents that
+ *     must be durable before the first of them runs;
+ *   - tenant_done: what an action's result means.
+ * The caller (engine/, or the model in tests) turns the marks into one commit that is
+ * conditional on the versions of the snapshot, and starts over with a fresh snapshot when
+ * that fails. So a request, a result and a tick interleave safely in any order, and a crash
+ * between any two of them leaves a state that tenant_next continues from.
+ *
+ * At most one action per resource is under way (view.busy); whoever runs actions says so.
+ *
+ * Nothing here does I/O, knows threads or asks for the time: `now_ms` is the wall clock
+ * given by the caller, chance comes from env. One view belongs to one thread.
+ */
+#pragma once
+
+#include "base/env.h"
+#include "quota/plan.h"
+#include "store/records.h"
+
+#define TENANT_WORK_BUCKETS DRV_BUCKETS_PER_CALL
+
+/* What the commit must do with a record of the view. */
+enum tenant_mark { TENANT_CLEAN, TENANT_PUT, TENANT_DEL };
+
+struct tenant_slot {
+	bool exists;
+	uint64_t version;
+	enum tenant_mark mark;
+	struct rec_slot rec;
+	/* Plain secret: set by the stepper when it mints (the commit seals it), and by the
+	 * caller before an action runs. Owned by the view. */
+	struct td_secret *secret;
+};
+
+struct tenant_bucket {
+	char name[DRV_BUCKET_NAME_SIZE];
+	uint64_t version; /* 0: new */
+	enum tenant_mark mark;
+	struct rec_bucket rec;
+};
+
+struct tenant_part { /* one resource */
+	bool wanted; /* the plan has it; filled by the caller from the plan */
+	uint64_t version;
+	enum tenant_mark mark;
+	struct rec_resource rec;
+	bool intent_open;
+	uint64_t intent_version;
+	enum tenant_mark intent_mark;
+	struct rec_intent intent;
+	struct tenant_slot slots[DRV_SLOT_COUNT];
+	/* from the caller, not recorded */
+	bool busy;    /* an action is under way */
+	bool blocked; /* the backend's circuit is open: give no action */
+	bool kick;    /* try now, whatever due_ms says */
+	bool verify;  /* look for drift although settled */
+};
+
+struct tenant_view {
+	char appid[DRV_APPID_SIZE];
+	bool exists;
+	bool tombstone; /* the appid was used; nothing else is set */
+	uint64_t version;
+	enum tenant_mark mark; /* TENANT_DEL: remove all its records, write the tombstone */
+	struct rec_tenant rec;
+	const struct plan *plan; /* of rec.plan; NULL when there is none of that name */
+	struct tenant_part part[DRV_RESOURCE_COUNT];
+	/*
+	 * Buckets: as loaded for operations, those that the request names; as loaded for the
+	 * stepper, the first TENANT_WORK_BUCKETS in name order for which
+	 * tenant_bucket_work() says so (in a verify pass: the next ones in name order).
+	 * Grown by operations; heap, owned by the view.
+	 */
+	struct tenant_bucket *buckets;
+	size_t bucket_len;
+	size_t bucket_cap;
+	bool buckets_more; /* there are more with work than were loaded */
+	bool pending;	   /* recorded in STORE_PENDING (loaded) */
+	bool want_pending; /* the commit makes it so */
+	bool publish;	   /* the commit renews the credential document */
+	bool unpublish;	   /* the commit removes it */
+	/* from the caller's configuration */
+	struct tenant_rules {
+		int64_t delete_grace_ms;
+		int64_t backoff_min_ms; /* e.g. 500 */
+		int64_t backoff_max_ms; /* e.g. 60,000 */
+	} rules;
+	const struct td_env *env; /* chance only */
+};
+
+/* An empty view for appid (which need not be valid). */
+void tenant_view_init(struct tenant_view *v, const char *appid);
+/* Frees what it owns, wiping secrets. Safe on a zeroed struct. */
+void tenant_view_done(struct tenant_view *v);
+/* Is anything marked? */
+bool tenant_view_dirty(const struct tenant_view *v);
+/* The bucket of that short name in view.buckets, or NULL. */
+struct tenant_bucket *tenant_view_bucket(struct tenant_view *v, const char *name);
+/* Append a loaded or new bucket; NULL when out of memory. */
+struct tenant_bucket *tenant_view_add_bucket(struct tenant_view *v, const char *name);
+
+/* ---- what the records mean ---- */
+
+/* What the tenant's credentials for this resource should be able to do now. */
+enum drv_access tenant_access(const struct tenant_view *v, enum drv_resource r);
+/* The anonymous mode a bucket should have now: access narrows the desired one (FENCED keeps
+ * it, since the driver narrows readwrite; NONE gives private). */
+enum drv_bucket_mode tenant_bucket_mode(const struct tenant_view *v,
+					const struct rec_bucket *b);
+/* Does the object driver have something to do for this bucket? */
+bool tenant_bucket_work(const struct tenant_view *v, const struct rec_bucket *b,
+			int64_t now_ms);
+/* Everything as desired (phase Created or Suspended, generation observed, nothing open)? */
+bool tenant_settled(const struct tenant_view *v);
+/* Limits of the tenant: its plan's, overridden by its own. */
+struct plan_limits tenant_limits(const struct tenant_view *v);
+
+/* ---- the stepper ---- */
+
+enum tenant_verb { TENANT_OBSERVE, TENANT_ENSURE, TENANT_REMOVE };
+
+struct tenant_action {
+	enum drv_resource resource;
+	enum tenant_verb verb;
+	uint64_t intent_id; /* 0 for OBSERVE */
+	enum drv_access access;
+	bool claimed;
+	bool absent_before;
+	bool unlock;
+	uint64_t generation;
+	char template_name[64];
+	struct {
+		enum drv_slot_id id;
+		enum drv_slot_want want;
+		bool fresh;
+	} slots[DRV_SLOT_COUNT];
+	size_t slot_count;
+	/* Copies of what the driver is asked; results come back in them. */
+	struct drv_bucket buckets[TENANT_WORK_BUCKETS];
+	size_t bucket_count;
+	uint64_t volume_bytes;
+};
+
+struct tenant_step {
+	/* Run these after the view's marks are durable; with no marks, at once. */
+	struct tenant_action *actions[DRV_RESOURCE_COUNT]; /* heap; NULL: none */
+	/* Look again at this wall time at the latest; INT64_MAX: only when something changes. */
+	int64_t wake_ms;
+};
+/* What now? Marks the view. TD_NOMEM is the only failure. */
+enum td_rc tenant_next(struct tenant_view *v, int64_t now_ms, struct tenant_step *ret_step,
+		       struct td_err *reterr) TD_MUST_CHECK;
+void tenant_step_done(struct tenant_step *step);
+
+/* What an action brought. `v` is a fresh view whose part is busy with this action; rc and err
+ * are the driver's. Marks the view; clears part.busy. */
+void tenant_done(struct tenant_view *v, const struct tenant_action *action, enum td_rc rc,
+		 const struct drv_result *result, const struct td_err *err, int64_t now_ms);
+
+/* ---- operations ---- */
+
+struct tenant_put_bucket {
+	char name[DRV_BUCKET_NAME_SIZE];
+	bool has_mode;
+	enum drv_bucket_mode mode;
+	bool has_quota;
+	uint64_t quota_bytes;
+};
+
+struct tenant_put {
+	const char *plan;   /* NULL: left out */
+	const char *region; /* NULL: left out */
+	bool has_limits;    /* replaces all overrides */
+	uint32_t limits_set;
+	uint64_t limits[REC_LIMIT_COUNT];
+	bool has_labels; /* replaces all */
+	const char *labels; /* packed as in rec_tenant */
+	uint16_t labels_len;
+	bool has_protection;
+	bool deletion_protection;
+	const struct tenant_put_bucket *buckets; /* adds or changes, never removes */
+	size_t bucket_count;
+	/* from the caller */
+	const struct plan *new_plan; /* of `plan`, or of the default when creating; NULL: unknown */
+	const char *default_region;
+	bool region_known;	/* region (or the default) is configured */
+	uint64_t number;	/* for a new tenant */
+	bool reserved;		/* the appid is on the reserved list */
+};
+
+struct tenant_op_result {
+	bool created;
+	bool changed; /* false: nothing to commit, answer 200 */
+	char code[40]; /* more exact problem code than td_rc's ("unknown_plan"), "" = none */
+};
+
+/* The operations mark the view and return TD_OK, or return the error to answer with and mark
+ * nothing. View must be loaded with the buckets that the request names. */
+enum td_rc tenant_op_put(struct tenant_view *v, const struct tenant_put *put, int64_t now_ms,
+			 struct tenant_op_result *ret, struct td_err *reterr) TD_MUST_CHECK;
+struct tenant_delete_options {
+	bool force; /* no grace time */
+};
+enum td_rc tenant_op_delete(struct tenant_view *v, const struct tenant_delete_options *opt,
+			    int64_t now_ms, struct tenant_op_result *ret,
+			    struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc tenant_op_undelete(struct tenant_view *v, int64_t now_ms,
+			      struct tenant_op_result *ret, struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc tenant_op_suspend(struct tenant_view *v, int64_t now_ms,
+			     struct tenant_op_result *ret, struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc tenant_op_resume(struct tenant_view *v, int64_t now_ms,
+			    struct tenant_op_result *ret, struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc tenant_op_bucket_put(struct tenant_view *v, const struct tenant_put_bucket *b,
+				int64_t now_ms, struct tenant_op_result *ret,
+				struct td_err *reterr) TD_MUST_CHECK;
+struct tenant_bucket_delete_options {
+	bool purge; /* with its objects */
+};
+/* Without purge the driver refuses a bucket that holds objects; the record then goes back to
+ * OURS with message "bucket_not_empty". */
+enum td_rc tenant_op_bucket_delete(struct tenant_view *v, const char *name,
+				   const struct tenant_bucket_delete_options *opt,
+				   int64_t now_ms, struct tenant_op_result *ret,
+				   struct td_err *reterr) TD_MUST_CHECK;
+
+/* Text of enums on the wire: "Creating", "private", "object", "Ready" ... NULL if unknown. */
+const char *tenant_phase_text(enum rec_phase p);
+const char *tenant_mode_text(enum drv_bucket_mode m);
+bool tenant_mode_parse(const char *text, enum drv_bucket_mode *ret_mode);
+const char *tenant_resource_text(enum drv_resource r);
+const char *tenant_condition_text(enum rec_condition c);
