@@ -3,7 +3,8 @@
  *
  * A template is one YAML file (docs/policies.md). Loading reads, checks and compiles all
  * templates of a folder: what cannot be isolated safely never becomes a policy. A refusal
- * is TD_INVALID, its detail "FILE:LINE: reason".
+ * is TD_INVALID; all reasons are in the report (may be NULL), each "FILE:LINE: reason",
+ * and the first one is the detail.
  *
  * Pure: no I/O but reading those files, no clock, no threads.
  * Thread rule: a struct policy_set and everything in it is immutable after load, so any
@@ -13,6 +14,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/yaml.h"
 
 enum policy_kind { POLICY_MINIO, POLICY_MONGODB };
 
@@ -73,17 +75,14 @@ struct policy_set;
  * cannot be read. TD_NOMEM. *ret_set only on TD_OK; free it with policy_set_free.
  */
 enum td_rc policy_set_load(const char *dir, struct policy_set **ret_set,
+			   struct td_yaml_report *report,
 			   struct td_err *reterr) TD_MUST_CHECK;
 
-/* The same from memory. `name` stands for the file name in messages; nothing is kept of
- * the sources after the return. count >= 1. */
-struct policy_source {
-	const char *name;
-	const void *text;
-	size_t len;
-};
-enum td_rc policy_set_load_memory(const struct policy_source *sources, size_t count,
+/* The same from memory: each text is a file, its name stands in messages. Nothing is kept
+ * of the texts after the return. count >= 1. */
+enum td_rc policy_set_load_memory(const struct td_yaml_text *texts, size_t count,
 				  struct policy_set **ret_set,
+				  struct td_yaml_report *report,
 				  struct td_err *reterr) TD_MUST_CHECK;
 
 /*
@@ -91,6 +90,7 @@ enum td_rc policy_set_load_memory(const struct policy_source *sources, size_t co
  * file and its own tenants against each other, but its twins stay unresolved (NULL).
  */
 enum td_rc policy_set_load_file(const char *path, struct policy_set **ret_set,
+				struct td_yaml_report *report,
 				struct td_err *reterr) TD_MUST_CHECK;
 
 /* NULL is a no-op. Every template pointer ends with its set. */
@@ -148,8 +148,8 @@ enum td_rc policy_minio_bucket(const char *bucket, enum policy_anonymous mode,
  * Do two policy documents mean the same to MinIO? For reading back: MinIO re-serialises
  * a policy (any order of actions and resources, Principal "*" as {"AWS":["*"]}). Strings
  * and lists of strings are compared as sets, statements in any order, nothing is ignored:
- * a member that one of them lacks makes them differ. Bytes that are no JSON object are the
- * same as nothing.
+ * a member that one of them lacks makes them differ. Bytes that are no JSON object are
+ * equal to nothing; out of memory counts as different.
  */
 bool policy_json_same(const void *a, size_t a_len, const void *b, size_t b_len);
 

@@ -3,16 +3,15 @@
  *
  * A plan is one YAML file (docs/policies.md). The limits of a tenant are its plan's,
  * overridden one by one by the tenant's own. Pure: no I/O but reading those files, no clock,
- * no threads. A refusal of a file is TD_INVALID, its detail "FILE:LINE: reason".
+ * no threads. A refusal of a file is TD_INVALID; all reasons are in the report (may be
+ * NULL), each "FILE:LINE: reason", and the first one is the detail.
  *
  * Thread rule: a struct plan_set is immutable after load, so any number of threads may
  * read it. The functions over limits work on plain values.
  */
 #pragma once
 
-#include "base/error.h"
-
-#include <stdint.h>
+#include "base/yaml.h"
 
 /*
  * Every limit, in one table: X(NAME, name on the wire and in files, resource, least,
@@ -98,15 +97,11 @@ struct plan_set;
  * refused, a name is there twice, or there is no file. TD_IO with errno; TD_NOMEM.
  * *ret_set only on TD_OK; free it with plan_set_free. */
 enum td_rc plan_set_load(const char *dir, struct plan_set **ret_set,
+			 struct td_yaml_report *report,
 			 struct td_err *reterr) TD_MUST_CHECK;
-/* The same from memory; nothing is kept of the sources. count >= 1. */
-struct plan_source {
-	const char *name;
-	const void *text;
-	size_t len;
-};
-enum td_rc plan_set_load_memory(const struct plan_source *sources, size_t count,
-				struct plan_set **ret_set,
+/* The same from memory: each text is a file. Nothing is kept of them. count >= 1. */
+enum td_rc plan_set_load_memory(const struct td_yaml_text *texts, size_t count,
+				struct plan_set **ret_set, struct td_yaml_report *report,
 				struct td_err *reterr) TD_MUST_CHECK;
 /* NULL is a no-op. Every plan pointer ends with its set. */
 void plan_set_free(struct plan_set *set);
