@@ -230,13 +230,17 @@ def _now():
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
 
 
+def _signing_key(keys, scope):
+    key = b"AWS4" + keys.secret_key.encode()
+    for part in scope.split("/"):
+        key = _mac(key, part)
+    return key
+
+
 def _v4_signature(keys, scope, stamp, canonical):
-    day, region, service, _ = scope.split("/")
-    key = _mac(_mac(_mac(_mac(b"AWS4" + keys.secret_key.encode(), day), region), service),
-               "aws4_request")
     text = "\n".join(["AWS4-HMAC-SHA256", stamp, scope,
                       hashlib.sha256(canonical.encode()).hexdigest()])
-    return _mac(key, text).hex()
+    return _mac(_signing_key(keys, scope), text).hex()
 
 
 def _canonical(method, path, query, headers, signed, payload):
@@ -270,6 +274,21 @@ def signed_request(keys, method, host, path, query=(), headers=None, body=b"", p
         f"SignedHeaders={';'.join(signed)}, Signature={signature}")
     target = path + ("?" + encode_query(query) if query else "")
     return target, headers
+
+
+def signed_chunks(keys, headers, data):
+    """An aws-chunked body whose chunks continue the signature of signed_request()'s headers
+    (payload STREAMING-AWS4-HMAC-SHA256-PAYLOAD)."""
+    stamp = headers["x-amz-date"]
+    scope = f"{stamp[:8]}/{REGION}/s3/aws4_request"
+    key = _signing_key(keys, scope)
+    previous, body = headers["authorization"].rpartition("=")[2], b""
+    for chunk in (data, b""):
+        text = "\n".join(["AWS4-HMAC-SHA256-PAYLOAD", stamp, scope, previous, EMPTY_SHA256,
+                          hashlib.sha256(chunk).hexdigest()])
+        previous = _mac(key, text).hex()
+        body += f"{len(chunk):x};chunk-signature={previous}\r\n".encode() + chunk + b"\r\n"
+    return body
 
 
 def presigned_target(keys, method, host, path, query=(), headers=None, expires=600):
@@ -445,7 +464,7 @@ class Captured:
     def __init__(self, head):
         self.raw = head
         first, _, rest = head.partition(b"\r\n")
-        self.method, self.target, _ = first.decode("latin-1").split(" ")
+        self.method, self.target, self.version = first.decode("latin-1").split(" ")
         self.headers = http.client.parse_headers(io.BytesIO(rest + b"\r\n"))
 
 
@@ -458,6 +477,7 @@ class Capture(threading.Thread):
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._seen = []
+        self.connections = 0
         self.start()
 
     @property
@@ -473,6 +493,7 @@ class Capture(threading.Thread):
                 conn, _ = self._listener.accept()
             except OSError:
                 return
+            self.connections += 1
             threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
 
     def _serve(self, conn):

@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from tests.isolation.gateway_support import (
     DOMAIN, EMPTY_SHA256, MIB, STYLES, UNSIGNED, UNSIGNED_TRAILER, Capture, Gateway, Keys,
     SlowReader, World, client, host_of, open_request, presigned_target, read_reply, send,
-    signed, signed_request)
+    signed, signed_chunks, signed_request)
 from tests.testbed import parts
 from tests.testbed.process import wait_until
 
@@ -213,6 +213,30 @@ def test_sessions_of_sts(world, key):
     assert keys.token not in world.gateway.access_log.read_text()
 
 
+def test_signed_chunks(world, key):
+    """The streaming upload whose chunks are signed one by one; a wrong one is noticed."""
+    path, data = f"/{world.alice.bucket}/{key}", os.urandom(100000)
+    for broken, status in ((True, 403), (False, 200)):
+        target, headers = signed_request(
+            world.alice.keys, "PUT", host_of(world.through), path,
+            payload="STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+            headers={"x-amz-decoded-content-length": str(len(data)),
+                     "content-encoding": "aws-chunked"})
+        body = signed_chunks(world.alice.keys, headers, data)
+        body = body.replace(data, bytes(len(data))) if broken else body
+        reply = send(world.through, "PUT", target, headers, body)
+        assert reply.status == status, reply
+        assert (world.stored(world.alice.bucket, key) == data) == (not broken)
+
+
+def test_payload_type_in_a_presigned_query(world):
+    """As the JavaScript SDK writes it."""
+    target = presigned_target(world.alice.keys, "GET", host_of(world.through),
+                              f"/{world.alice.bucket}/own",
+                              query=[("X-Amz-Content-Sha256", UNSIGNED)])
+    assert send(world.through, "GET", target).status == 200
+
+
 @pytest.mark.parametrize("separator", [",", ", ", " , "])
 def test_spellings_of_the_authorization_header(world, separator):
     """Clients differ in the spaces."""
@@ -346,6 +370,23 @@ def test_a_header_hidden_behind_its_underscored_twin_stays_behind(capture, name)
                 [(twin, ""), (name, "hidden")]).status == 200
     assert upstream.last().headers.get_all(name) is None
     assert b"hidden" not in upstream.last().raw
+
+
+def test_upstream_connections_are_kept(capture):
+    gateway, upstream = capture
+    before = upstream.connections
+    for _ in range(50):
+        send(gateway.address(), "GET", "/abc123-data/k", {"Connection": "close"})
+    # One per worker at most.
+    assert upstream.connections - before <= 2 and upstream.last().version == "HTTP/1.1"
+
+
+@pytest.mark.parametrize("host", ["[::1]:9000", "[fd00::5]", "gateway", "my_gateway.local:9",
+                                  "10.0.0.5:9000", DOMAIN, f"{DOMAIN}:443"])
+def test_host_names_of_path_style(capture, host):
+    gateway, upstream = capture
+    assert send(gateway.address(), "GET", "/abc123-data/k", {"Host": host}).status == 200
+    assert upstream.last().headers.get_all("Host") == [host]
 
 
 def test_upstream_down():
