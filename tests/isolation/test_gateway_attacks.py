@@ -469,6 +469,23 @@ def test_copy_source_signed_in_the_query(world, key):
     assert world.stored(world.alice.bucket, key) == b"alice's"
 
 
+def test_copy_range_signed_in_the_query(world, key):
+    bucket, address = world.alice.bucket, world.through
+    upload = world.root.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+    copy = {"x-amz-copy-source": f"/{bucket}/own"}
+    ranged = copy | {"x-amz-copy-source-range": "bytes=0-1"}
+    for signed_headers, ok in ((ranged, True), (copy, False)):
+        target = presigned_target(world.alice.keys, "PUT", host_of(address), f"/{bucket}/{key}",
+                                  query=[("partNumber", "1"), ("uploadId", upload)],
+                                  headers=signed_headers)
+        reply = send(address, "PUT", target, ranged)
+        if ok:
+            assert reply.status == 200, reply
+        else:
+            world.assert_refused(reply, "copy_source")
+    world.root.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+
+
 def test_fields_of_a_form_are_out_of_reach(world, key):
     """The documented limit: they are in the body. A tenant breaks an object of its own so, and
     nobody else's: the form is signed, and its bucket is in the path."""
