@@ -36,6 +36,19 @@ detail_fmt(struct td_err *err, size_t at, const char *fmt, va_list ap)
 		err->detail[at] = '\0';
 }
 
+/* Appends to err->detail. */
+static void detail_add(struct td_err *err, const char *fmt, ...) TD_PRINTF(2, 3);
+
+static void
+detail_add(struct td_err *err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	detail_fmt(err, strlen(err->detail), fmt, ap);
+	va_end(ap);
+}
+
 enum td_rc
 td_err_set(struct td_err *err, enum td_rc rc, const char *fmt, ...)
 {
@@ -60,7 +73,6 @@ td_err_sys(struct td_err *err, enum td_rc rc, int sys_errno, const char *fmt, ..
 	int saved = errno;
 	struct td_err fresh = { .rc = rc, .sys_errno = sys_errno };
 	const char *text = strerrordesc_np(sys_errno);
-	size_t len;
 	va_list ap;
 
 	if (err == NULL)
@@ -68,12 +80,10 @@ td_err_sys(struct td_err *err, enum td_rc rc, int sys_errno, const char *fmt, ..
 	va_start(ap, fmt);
 	detail_fmt(&fresh, 0, fmt, ap);
 	va_end(ap);
-	len = strlen(fresh.detail);
 	if (text != NULL)
-		snprintf(fresh.detail + len, sizeof(fresh.detail) - len, ": %s", text);
+		detail_add(&fresh, ": %s", text);
 	else
-		snprintf(fresh.detail + len, sizeof(fresh.detail) - len, ": errno %d",
-			 sys_errno);
+		detail_add(&fresh, ": errno %d", sys_errno);
 	*err = fresh;
 	errno = saved;
 	return rc;
@@ -84,7 +94,6 @@ td_err_prefix(struct td_err *err, const char *fmt, ...)
 {
 	int saved = errno;
 	struct td_err fresh;
-	size_t len;
 	va_list ap;
 
 	if (err == NULL)
@@ -93,8 +102,7 @@ td_err_prefix(struct td_err *err, const char *fmt, ...)
 	va_start(ap, fmt);
 	detail_fmt(&fresh, 0, fmt, ap);
 	va_end(ap);
-	len = strlen(fresh.detail);
-	snprintf(fresh.detail + len, sizeof(fresh.detail) - len, ": %s", err->detail);
+	detail_add(&fresh, ": %s", err->detail);
 	*err = fresh;
 	errno = saved;
 	return err->rc;
