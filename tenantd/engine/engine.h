@@ -12,7 +12,6 @@
  */
 #pragma once
 
-#include "policies/policy.h"
 #include "store/seal.h"
 #include "tenant/tenant.h"
 

@@ -36,6 +36,7 @@ enum rec_limit {
 	REC_LIMIT_BUCKETS,
 	REC_LIMIT_DATABASE_BYTES,
 	REC_LIMIT_VOLUME_BYTES,
+	REC_LIMIT_REQUESTS_PER_SECOND, /* the numbers are those of quota/'s enum plan_limit */
 	REC_LIMIT_COUNT
 };
 

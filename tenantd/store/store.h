@@ -42,6 +42,7 @@ enum store_table {
 	STORE_TOKEN,	  /* SHA-256 of the token */
 	STORE_TOKEN_ID,	  /* token id (16 hex) -> SHA-256 of the token */
 	STORE_AUDIT,	  /* sequence, 8 bytes big-endian */
+	STORE_TOKEN_TENANT, /* appid NUL token id -> SHA-256: tokens that go with a tenant */
 	STORE_TABLE_COUNT
 };
 
