@@ -23,6 +23,7 @@
 struct td_http {
 	CURL *easy;
 	char *ca_file;
+	char *unix_socket;
 	long connect_timeout_ms;
 	char error[CURL_ERROR_SIZE];
 };
@@ -64,7 +65,10 @@ td_http_new(const struct td_http_options *opt, struct td_http **ret_http,
 	http->easy = curl_easy_init();
 	if (opt->ca_file != NULL)
 		http->ca_file = strdup(opt->ca_file);
-	if (http->easy == NULL || (opt->ca_file != NULL && http->ca_file == NULL)) {
+	if (opt->unix_socket != NULL)
+		http->unix_socket = strdup(opt->unix_socket);
+	if (http->easy == NULL || (opt->ca_file != NULL && http->ca_file == NULL) ||
+	    (opt->unix_socket != NULL && http->unix_socket == NULL)) {
 		td_http_free(http);
 		return td_err_set(reterr, TD_NOMEM, "http client: no memory");
 	}
@@ -79,6 +83,7 @@ td_http_free(struct td_http *http)
 		return;
 	curl_easy_cleanup(http->easy);
 	free(http->ca_file);
+	free(http->unix_socket);
 	free(http);
 }
 
@@ -129,6 +134,7 @@ on_header(char *line, size_t size, size_t count, void *ctx)
 		{ "retry-after", r->retry_after, sizeof(r->retry_after) },
 		{ "x-amz-request-id", r->request_id, sizeof(r->request_id) },
 		{ "x-minio-server-status", r->server_status, sizeof(r->server_status) },
+		{ "etag", r->etag, sizeof(r->etag) },
 	};
 	size_t len = size * count;
 
@@ -299,6 +305,9 @@ set_up(struct td_http *http, const struct td_http_request *req, struct curl_slis
 		ok &= curl_easy_setopt(e, CURLOPT_CAINFO, http->ca_file) == CURLE_OK;
 		ok &= curl_easy_setopt(e, CURLOPT_CAPATH, NULL) == CURLE_OK;
 	}
+	if (http->unix_socket != NULL)
+		ok &= curl_easy_setopt(e, CURLOPT_UNIX_SOCKET_PATH, http->unix_socket) ==
+		      CURLE_OK;
 	ok &= curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers) == CURLE_OK;
 	ok &= curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK;
 	ok &= curl_easy_setopt(e, CURLOPT_HEADERDATA, x) == CURLE_OK;

@@ -17,6 +17,8 @@ struct td_http;
 struct td_http_options {
 	const char *ca_file;	    /* PEM; NULL: system store. Only for https. */
 	int64_t connect_timeout_ms; /* 0: 3,000 */
+	/* Connect to this socket whatever host the URL names; NULL: by the URL. */
+	const char *unix_socket;
 };
 
 struct td_http_header {
@@ -45,6 +47,7 @@ struct td_http_reply {
 	char retry_after[16];
 	char request_id[64];		/* x-amz-request-id */
 	char server_status[64];		/* X-Minio-Server-Status */
+	char etag[80];			/* with its quotes; "" when absent or longer */
 };
 
 enum td_rc td_http_new(const struct td_http_options *opt, struct td_http **ret_http,
