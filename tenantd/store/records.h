@@ -217,7 +217,8 @@ struct rec_audit {
 	char detail[160]; /* what changed, for people; never a secret */
 };
 
-/* ---- keys: written into out (STORE_KEY_MAX), length returned ---- */
+/* ---- keys: written into out (STORE_KEY_MAX), length returned; 0 when a name is empty or too
+ * long, which the store refuses as a key (but store_walk takes it as the whole table) ---- */
 size_t rec_key_appid(const char *appid, unsigned char out[STORE_KEY_MAX]);
 size_t rec_key_resource(const char *appid, enum drv_resource r,
 			unsigned char out[STORE_KEY_MAX]);
@@ -225,13 +226,18 @@ size_t rec_key_bucket(const char *appid, const char *name, unsigned char out[STO
 size_t rec_key_slot(const char *appid, enum drv_resource r, enum drv_slot_id slot,
 		    unsigned char out[STORE_KEY_MAX]);
 size_t rec_key_credential(const char *appid, uint8_t chunk, unsigned char out[STORE_KEY_MAX]);
+/* For STORE_TOKEN_TENANT. */
+size_t rec_key_token_tenant(const char *appid, const char *token_id,
+			    unsigned char out[STORE_KEY_MAX]);
 /* `appid NUL`: the prefix of all keys above but the first. */
 size_t rec_key_prefix(const char *appid, unsigned char out[STORE_KEY_MAX]);
 
 /* ---- codecs ----
- * put: encode and add to the commit (errors stick to the commit).
+ * encode: append to out. A record that decode would refuse (an enum out of range, a name with
+ * a blank) marks the buffer TD_INVALID; free texts (message, reason, detail, label, identity,
+ * all of audit) are made clean UTF-8 instead, so that a cut message never costs a record.
  * decode: TD_CORRUPT with a detail when the bytes are not a canonical record; strings are
- * checked for their character set, enums for their range. */
+ * checked for their character set, enums for their range. On failure *ret_rec is zeroed. */
 #define REC_CODEC(name)                                                                   \
 	void rec_##name##_encode(const struct rec_##name *rec, struct td_buf *out);        \
 	enum td_rc rec_##name##_decode(const void *data, size_t len,                      \

@@ -173,5 +173,7 @@ struct store_stats {
 	uint64_t queue;	      /* commits waiting now */
 	bool full;	      /* the last normal commit was refused for space */
 	bool ballast_used;
+	bool broken; /* a write or fsync failed for good: every commit is TD_IO until a restart
+		      * on a sound disk. Reads go on. */
 };
 void store_stats(struct store *s, struct store_stats *ret_stats);

@@ -1,0 +1,186 @@
+/*
+ * The layout of the control environment, and how an older one becomes today's.
+ *
+ * Schema 0: without `store.clock`; versions and audit sequences were counted on from the
+ * highest found in the tables.
+ * Schema 1: `store.clock` holds the last version and the next audit sequence, so that
+ * neither is given twice after the highest one was deleted.
+ */
+#include "internal.h"
+
+#include <endian.h>
+#include <string.h>
+
+#define CLOCK_NAME "store.clock"
+#define INSTANCE_NAME "store.instance"
+
+static const char *const control_tables[STORE_TABLE_COUNT] = {
+	[STORE_META] = "meta",
+	[STORE_TENANT] = "tenant",
+	[STORE_RESOURCE] = "resource",
+	[STORE_BUCKET] = "bucket",
+	[STORE_SLOT] = "slot",
+	[STORE_CREDENTIAL] = "credential",
+	[STORE_DATAKEY] = "datakey",
+	[STORE_INTENT] = "intent",
+	[STORE_PENDING] = "pending",
+	[STORE_TOMBSTONE] = "tombstone",
+	[STORE_TOKEN] = "token",
+	[STORE_TOKEN_ID] = "token_id",
+	[STORE_AUDIT] = "audit",
+	[STORE_TOKEN_TENANT] = "token_tenant",
+};
+
+enum td_rc
+store_clock_save(const struct env *e, MDB_txn *txn, const struct store_clock *clock,
+		 struct td_err *reterr)
+{
+	struct td_buf b;
+	enum td_rc rc;
+
+	td_buf_init(&b, 64);
+	td_buf_u64(&b, clock->version);
+	td_buf_u64(&b, clock->audit_next);
+	rc = env_meta_put(e, txn, CLOCK_NAME, &b, reterr);
+	td_buf_done(&b);
+	return rc;
+}
+
+static enum td_rc
+clock_read(const struct env *e, MDB_txn *txn, struct store_clock *ret_clock,
+	   struct td_err *reterr)
+{
+	MDB_val v;
+	enum td_rc rc = env_meta_get(e, txn, CLOCK_NAME, &v, reterr);
+
+	if (rc != TD_OK)
+		return rc;
+	struct td_cur c = td_cur_make(v.mv_data, v.mv_size);
+	ret_clock->version = td_cur_u64(&c);
+	ret_clock->audit_next = td_cur_u64(&c);
+	if (!td_cur_ok(&c) || c.left != 0)
+		return td_err_set(reterr, TD_CORRUPT, "meta record " CLOCK_NAME
+				  " is damaged");
+	ret_clock->audit_first = store_audit_oldest(e, txn, ret_clock->audit_next);
+	return TD_OK;
+}
+
+enum td_rc
+store_clock_load(struct store *s, struct td_err *reterr)
+{
+	MDB_txn *txn;
+	enum td_rc rc;
+	int m = mdb_txn_begin(s->control.mdb, NULL, MDB_RDONLY, &txn);
+
+	if (m != 0)
+		return env_error(m, "store", reterr);
+	rc = clock_read(&s->control, txn, &s->clock, reterr);
+	atomic_store(&s->used_bytes,
+		     env_used_pages(&s->control, txn) * s->control.page_bytes);
+	atomic_store(&s->audit_next, s->clock.audit_next);
+	atomic_store(&s->audit_first, s->clock.audit_first);
+	mdb_txn_abort(txn);
+	return rc;
+}
+
+enum td_rc
+store_instance_load(struct store *s, struct td_err *reterr)
+{
+	MDB_txn *txn;
+	MDB_val v;
+	enum td_rc rc;
+	int m = mdb_txn_begin(s->control.mdb, NULL, MDB_RDONLY, &txn);
+
+	if (m != 0)
+		return env_error(m, "store", reterr);
+	rc = env_meta_get(&s->control, txn, INSTANCE_NAME, &v, reterr);
+	if (rc == TD_OK && v.mv_size != STORE_INSTANCE_LEN)
+		rc = td_err_set(reterr, TD_CORRUPT, "the store has no instance id");
+	if (rc == TD_OK)
+		memcpy(s->instance, v.mv_data, STORE_INSTANCE_LEN);
+	mdb_txn_abort(txn);
+	return rc;
+}
+
+static enum td_rc
+instance_create(struct env *e, MDB_txn *txn, struct td_err *reterr)
+{
+	unsigned char id[STORE_INSTANCE_LEN / 2];
+	struct td_buf b;
+	enum td_rc rc;
+
+	td_random(e->chance, id, sizeof(id));
+	td_buf_init(&b, 64);
+	td_buf_hex(&b, id, sizeof(id));
+	rc = env_meta_put(e, txn, INSTANCE_NAME, &b, reterr);
+	td_buf_done(&b);
+	return rc;
+}
+
+static enum td_rc
+create(struct env *e, MDB_txn *txn, struct td_err *reterr)
+{
+	static const struct store_clock zero = { .version = 0, .audit_next = 1 };
+	enum td_rc rc = store_clock_save(e, txn, &zero, reterr);
+
+	return rc == TD_OK ? instance_create(e, txn, reterr) : rc;
+}
+
+/* The highest version in front of any value of the table. */
+static int
+highest_version(const struct env *e, MDB_txn *txn, unsigned table, uint64_t *version)
+{
+	MDB_cursor *cur;
+	MDB_val key, v;
+	int m = mdb_cursor_open(txn, e->dbi[table], &cur);
+
+	if (m != 0)
+		return m;
+	for (m = mdb_cursor_get(cur, &key, &v, MDB_FIRST); m == 0;
+	     m = mdb_cursor_get(cur, &key, &v, MDB_NEXT)) {
+		uint64_t le = 0;
+
+		if (v.mv_size >= sizeof(le))
+			memcpy(&le, v.mv_data, sizeof(le));
+		if (le64toh(le) > *version)
+			*version = le64toh(le);
+	}
+	mdb_cursor_close(cur);
+	return m == MDB_NOTFOUND ? 0 : m;
+}
+
+static enum td_rc
+upgrade_0(struct env *e, MDB_txn *txn, struct td_err *reterr)
+{
+	struct store_clock clock = { .version = 0, .audit_next = 1 };
+	MDB_cursor *cur;
+	MDB_val key, v;
+	int m = 0;
+
+	for (unsigned t = 0; t < STORE_TABLE_COUNT && m == 0; t++)
+		m = highest_version(e, txn, t, &clock.version);
+	if (m == 0)
+		m = mdb_cursor_open(txn, e->dbi[STORE_AUDIT], &cur);
+	if (m != 0)
+		return env_error(m, "reading all versions", reterr);
+	if (mdb_cursor_get(cur, &key, &v, MDB_LAST) == 0 && key.mv_size == sizeof(uint64_t)) {
+		uint64_t be;
+		memcpy(&be, key.mv_data, sizeof(be));
+		clock.audit_next = be64toh(be) + 1;
+	}
+	mdb_cursor_close(cur);
+	return store_clock_save(e, txn, &clock, reterr);
+}
+
+static const env_upgrade_fn upgrades[STORE_SCHEMA] = {
+	[0] = upgrade_0,
+};
+
+const struct env_layout store_control_layout = {
+	.name = "control",
+	.tables = control_tables,
+	.table_count = STORE_TABLE_COUNT,
+	.schema = STORE_SCHEMA,
+	.upgrades = upgrades,
+	.create = create,
+};
