@@ -1,0 +1,65 @@
+"""What must hold after any fault: nothing doubled, nothing lost, nothing left over."""
+import pymongo
+import pytest
+from botocore.exceptions import ClientError
+from pymongo.errors import OperationFailure
+
+from tests.testbed import clients
+
+
+def works(testbed, api, appid, before=None):
+    """The tenant is Created, both credentials work, and there is exactly one of everything.
+    before: a credentials document that must still be the one handed out."""
+    api.wait_phase(appid, "Created", 60)
+    credentials = api.credentials(appid)
+    if before is not None:
+        assert credentials["object"]["secret_key"] == before["object"]["secret_key"]
+        assert credentials["object"]["access_key"] == before["object"]["access_key"]
+        assert credentials["database"] == before["database"]
+    s3 = clients.boto(credentials)
+    for bucket in credentials["object"]["buckets"]:
+        s3.put_object(Bucket=bucket["bucket"], Key="probe", Body=b"x")
+        assert s3.get_object(Bucket=bucket["bucket"], Key="probe")["Body"].read() == b"x"
+    with clients.mongo(credentials) as client:
+        client[appid].probe.insert_one({})
+        assert client[appid].probe.count_documents({}) >= 1
+    only_one_of_everything(testbed, appid, credentials)
+    return credentials
+
+
+def only_one_of_everything(testbed, appid, credentials):
+    assert testbed.mongod.users(appid) == {appid}
+    assert testbed.minio.user_info(appid)["status"] == "enabled"
+    keys = service_accounts(testbed, appid)
+    assert keys == [credentials["object"]["access_key"]], "a service account too many"
+
+
+def service_accounts(testbed, appid):
+    reply = testbed.minio.admin_call("GET", "list-service-accounts", {"user": appid})
+    document = testbed.minio.open_sealed(reply)
+    return [a["accessKey"] for a in document.get("accounts") or []]
+
+
+def gone(testbed, api, appid, credentials=None):
+    """Deleted: a tombstone here, nothing at all there, old logins dead."""
+    api.wait_phase(appid, "Deleted", 60)
+    assert api.get(f"/v1/tenants/{appid}").status_code == 410
+    assert testbed.minio.user_info(appid) is None
+    assert not [b for b in testbed.minio.buckets() if b.startswith(appid + "-")]
+    with testbed.mongod.root() as root:
+        assert testbed.mongod.users(appid) == set()
+        assert root[appid].command("rolesInfo", 1)["roles"] == []
+        assert appid not in root.list_database_names()
+    if credentials is not None:
+        dead(credentials)
+
+
+def dead(credentials):
+    with pytest.raises(ClientError) as refused:
+        clients.boto(credentials).list_buckets()
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    with pymongo.MongoClient(credentials["database"]["uri"],
+                             serverSelectionTimeoutMS=5000) as client:
+        with pytest.raises(OperationFailure) as why:
+            client[credentials["appid"]].probe.find_one()
+    assert why.value.code == 18
