@@ -342,7 +342,6 @@ map_failure(const struct td_http *http, const struct exchange *x, CURLcode code)
 	case CURLE_OUT_OF_MEMORY:
 		return TD_NOMEM;
 	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_BAD_FUNCTION_ARGUMENT:
 	case CURLE_LOGIN_DENIED:
 	case CURLE_SSL_CACERT_BADFILE:

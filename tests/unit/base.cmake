@@ -1,3 +1,10 @@
 td_unit_test(base_error SOURCES test_base_error.c DEPENDS base)
 td_unit_test(base_buf SOURCES test_base_buf.c alloc_fail.c DEPENDS base WRAP ${TD_ALLOC})
 td_unit_test(base_secret SOURCES test_base_secret.c alloc_fail.c DEPENDS base WRAP ${TD_ALLOC})
+td_unit_test(base_yaml SOURCES test_base_yaml.c alloc_fail.c DEPENDS base WRAP ${TD_ALLOC})
+td_unit_test(base_http SOURCES test_base_http.c DEPENDS base)
+td_unit_test(base_env SOURCES test_base_env.c DEPENDS base)
+td_unit_test(base_crypto SOURCES test_base_crypto.c DEPENDS base)
+td_unit_test(base_worker SOURCES test_base_worker.c alloc_fail.c DEPENDS base
+	WRAP ${TD_ALLOC})
+td_unit_test(base_log SOURCES test_base_log.c DEPENDS base WRAP sd_journal_sendv)
