@@ -81,6 +81,9 @@ struct tenant_view {
 	size_t bucket_len;
 	size_t bucket_cap;
 	bool buckets_more; /* there are more with work than were loaded */
+	/* Gathered by tenant_bucket_scan() over the buckets of a view for the stepper: */
+	int64_t bucket_due_ms;	 /* earliest removal that only waits for its time; 0: none */
+	uint32_t bucket_foreign; /* buckets that are somebody else's */
 	bool pending;	   /* recorded in STORE_PENDING (loaded) */
 	bool want_pending; /* the commit makes it so */
 	bool publish;	   /* the commit renews the credential document */
@@ -90,6 +93,11 @@ struct tenant_view {
 		int64_t delete_grace_ms;
 		int64_t backoff_min_ms; /* e.g. 500 */
 		int64_t backoff_max_ms; /* e.g. 60,000 */
+		/* How long after the start of an action that was never answered (a crash, a
+		 * timeout) one of its requests may still take effect on the backend: the
+		 * deadline of a call and some seconds. Nothing is removed before that, or a
+		 * late request could bring back what was proven gone. 0: do not wait. */
+		int64_t late_ms;
 	} rules;
 	const struct td_env *env; /* chance only */
 };
@@ -116,6 +124,18 @@ enum drv_bucket_mode tenant_bucket_mode(const struct tenant_view *v,
 /* Does the object driver have something to do for this bucket? */
 bool tenant_bucket_work(const struct tenant_view *v, const struct rec_bucket *b,
 			int64_t now_ms);
+/*
+ * For whoever loads a view for the stepper: call it on every bucket of the tenant, in name
+ * order, after tenant, plan and parts are in the view; true: load this one (or, with
+ * TENANT_WORK_BUCKETS loaded, set buckets_more). The same as tenant_bucket_work, and notes
+ * bucket_due_ms and bucket_foreign. The view for tenant_done has besides these every
+ * bucket that the action names.
+ */
+bool tenant_bucket_scan(struct tenant_view *v, const struct rec_bucket *b, int64_t now_ms);
+/* As desired on the backend, and usable? */
+bool tenant_bucket_ready(const struct tenant_view *v, const struct rec_bucket *b);
+/* On its way out: not to be listed as one of the tenant's buckets any more. */
+bool tenant_bucket_leaving(const struct rec_bucket *b);
 /* Everything as desired (phase Created or Suspended, generation observed, nothing open)? */
 bool tenant_settled(const struct tenant_view *v);
 /* Limits of the tenant: its plan's, overridden by its own. */

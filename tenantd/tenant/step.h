@@ -1,0 +1,90 @@
+/*
+ * What the files of this room share: the small steps that next, done and the operations are
+ * made of. Private to the room.
+ *
+ * How rec_resource.failures and due_ms are read:
+ *   failures > 0: nothing at all is tried before due_ms;
+ *   failures = 0: nothing is removed before due_ms (a request of an earlier attempt that was
+ *                 never answered may still arrive; see tenant_rules.late_ms).
+ */
+#pragma once
+
+#include "tenant.h"
+
+/* ---- parts ---- */
+
+/* Is there anything of this part, or shall there be? */
+bool tenant_part_live(const struct tenant_part *p);
+/* Nothing of ours is on the backend and nothing is under way. */
+bool tenant_part_gone(const struct tenant_part *p);
+/* Claimed, at the access and the generation desired, no intent open. */
+bool tenant_part_settled(const struct tenant_view *v, enum drv_resource r);
+/* Can ENSURE bring `access` about: is there a plan that has this resource? Taking access
+ * away needs none. */
+bool tenant_part_can(const struct tenant_view *v, enum drv_resource r, enum drv_access access);
+/* Policy or role template of the plan; "" when there is none. Borrowed. */
+const char *tenant_part_template(const struct tenant_view *v, enum drv_resource r);
+/* Mark for PUT. */
+void tenant_part_touch(struct tenant_part *p);
+
+/* Wall time from which it may be tried again; <= now: at once. */
+int64_t tenant_part_retry_at(const struct tenant_view *v, const struct tenant_part *p,
+			     int64_t now_ms);
+/* Wall time from which nothing unanswered can take effect any more. */
+int64_t tenant_part_quiet_at(const struct tenant_view *v, const struct tenant_part *p,
+			     int64_t now_ms);
+/* One more failure in a row; sets the next due time. */
+enum tenant_pace { TENANT_BACKOFF, TENANT_SLOW };
+void tenant_part_failed(struct tenant_view *v, struct tenant_part *p, enum tenant_pace pace,
+			int64_t now_ms);
+
+/* A request makes it worth a try now, whatever failed before. */
+void tenant_hurry(struct tenant_view *v, int64_t now_ms);
+
+/* ---- conditions; each marks the part only if something changes ---- */
+
+void tenant_cond_set(struct tenant_part *p, enum rec_condition c, const char *reason,
+		     const char *message, int64_t now_ms);
+void tenant_cond_clear(struct tenant_part *p, enum rec_condition c, int64_t now_ms);
+/* Ready = false. */
+void tenant_cond_unready(struct tenant_part *p, const char *reason, const char *message,
+			 int64_t now_ms);
+/* The part itself is somebody else's (and not just one of its buckets). */
+bool tenant_cond_foreign(const struct tenant_part *p);
+#define TENANT_BUCKET_FOREIGN "BucketForeign"
+
+/* ---- buckets ---- */
+
+/* The limit that the driver is given: its own, at most the tenant's; 0 = none. */
+uint64_t tenant_bucket_quota(const struct tenant_view *v, const struct rec_bucket *b);
+/* Leaving, and its time has come? */
+bool tenant_bucket_remove_now(const struct tenant_view *v, const struct rec_bucket *b,
+			      int64_t now_ms);
+/* What observed_mode is after a call with this access, when the mode desired is `mode`. */
+enum drv_bucket_mode tenant_bucket_effective(enum drv_bucket_mode mode,
+					     enum drv_access access);
+/* Put the record aside: DEL, and one less in bucket_count. */
+void tenant_bucket_drop(struct tenant_view *v, struct tenant_bucket *b);
+
+/* ---- the whole ---- */
+
+/* Is this tenant past its grace time: what is left of it is being removed? */
+bool tenant_removing(const struct tenant_view *v, int64_t now_ms);
+/* Has a removal begun, so that nobody can take the deletion back? */
+bool tenant_remove_begun(const struct tenant_view *v);
+/*
+ * Draw the conclusions after any change: phase, observed_generation, the end of a
+ * deletion, publish, want_pending. KEEP: a view that need not hold all buckets with work
+ * cannot say that nothing is pending, so it only ever sets it.
+ */
+enum tenant_settle { TENANT_SETTLE_KEEP, TENANT_SETTLE_EXACT };
+void tenant_conclude(struct tenant_view *v, enum tenant_settle how, int64_t now_ms);
+/* Something that is handed out changed: renew the document if there is one out. */
+void tenant_handed_out(struct tenant_view *v);
+/* Copy text with a NUL, cutting what does not fit. */
+void tenant_text(char *out, size_t size, const char *text);
+
+/* Bump the generation. Parts not in `affected` (bits 1 << enum drv_resource) that were at
+ * the old one are at the new one. */
+#define TENANT_ALL_PARTS ((1U << DRV_RESOURCE_COUNT) - 1)
+void tenant_respec(struct tenant_view *v, unsigned affected);
