@@ -159,8 +159,8 @@ bool policy_json_same(const void *a, size_t a_len, const void *b, size_t b_len);
  * `b`, with another, matches too? `*` is any bytes (also '/'), `?` one byte.
  * TD_OK: never. TD_CONFLICT: yes, the witness is in *ret_witness (may be NULL).
  * TD_INVALID: a pattern holds the variable twice, another variable, or is longer than
- * POLICY_RESOURCE_MAX. TD_NOMEM. The loader runs this over all pairs of Allow resources of
- * a set, and over each of them against POLICY_OWN_SPACE.
+ * POLICY_RESOURCE_MAX. TD_NOMEM. The loader runs this over each Allow resource of a set
+ * against POLICY_OWN_SPACE, and over all pairs that this does not already settle.
  */
 #define POLICY_RESOURCE_MAX 128
 #define POLICY_OWN_SPACE "arn:aws:s3:::${aws:username}-*" /* all that is a tenant's */

@@ -111,6 +111,11 @@ const struct plan *plan_set_at(const struct plan_set *set, size_t i);
 /* NULL when there is none. */
 const struct plan *plan_find(const struct plan_set *set, const char *name);
 
+/* Is this value good for this limit in itself? TD_UNPROCESSABLE, with the limit's name and
+ * range in the detail, otherwise. limit < PLAN_LIMIT_COUNT. */
+enum td_rc plan_limit_check(enum plan_limit limit, uint64_t value,
+			    struct td_err *reterr) TD_MUST_CHECK;
+
 /* The limits of a tenant: the plan's, with those of `overrides` (may be NULL) in their
  * place. An override of a resource that the plan lacks has no effect. */
 struct plan_limits plan_effective(const struct plan *plan,
@@ -152,5 +157,5 @@ enum td_rc plan_check_buckets(const struct plan_limits *effective,
 			      struct td_err *reterr) TD_MUST_CHECK;
 
 /* The second brake behind a byte limit: 125 % of it, rounded up. 0, which means none, for
- * PLAN_UNLIMITED and for 0. */
+ * 0 and for PLAN_UNLIMITED (and whatever else is over PLAN_MAX_BYTES). */
 uint64_t plan_brake_bytes(uint64_t limit);

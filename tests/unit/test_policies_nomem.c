@@ -1,0 +1,200 @@
+/*
+ * Out of memory at the n-th allocation, for every n: an error, no leak (under the asan
+ * preset), and nothing handed out.
+ */
+#include "policies/policy.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SHIPPED TD_SOURCE_DIR "/policies"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+char *__real_strdup(const char *s);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+char *__wrap_strdup(const char *s);
+
+static long countdown = -1; /* allocations that still succeed; -1: all */
+
+static bool
+fails(void)
+{
+	if (countdown < 0)
+		return false;
+	if (countdown == 0)
+		return true;
+	countdown--;
+	return false;
+}
+
+void *
+__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return fails() ? NULL : __real_calloc(n, size);
+}
+
+void *
+__wrap_realloc(void *p, size_t size)
+{
+	return fails() ? NULL : __real_realloc(p, size);
+}
+
+char *
+__wrap_strdup(const char *s)
+{
+	return fails() ? NULL : __real_strdup(s);
+}
+
+static enum td_rc
+load_folder(struct policy_set **ret, struct td_err *err)
+{
+	return policy_set_load(SHIPPED, ret, NULL, err);
+}
+
+static enum td_rc
+load_one(struct policy_set **ret, struct td_err *err)
+{
+	return policy_set_load_file(SHIPPED "/tenantd_owner.yaml", ret, NULL, err);
+}
+
+static enum td_rc
+load_text(struct policy_set **ret, struct td_err *err)
+{
+	static const char yaml[] = "kind: mongodb\nname: a\nactions: [find]\n";
+	const struct td_yaml_text text = { "a.yaml", yaml, sizeof(yaml) - 1 };
+
+	return policy_set_load_memory(&text, 1, ret, NULL, err);
+}
+
+static void
+every_allocation(enum td_rc (*load)(struct policy_set **ret, struct td_err *err))
+{
+	long n = 0;
+
+	for (;; n++) {
+		struct policy_set *set = NULL;
+		struct td_err err = { 0 };
+		enum td_rc rc;
+
+		countdown = n;
+		rc = load(&set, &err);
+		countdown = -1;
+		if (rc == TD_OK) {
+			policy_set_free(set);
+			break;
+		}
+		assert_int_equal(rc, TD_NOMEM);
+		assert_int_equal(err.rc, TD_NOMEM);
+		assert_null(set);
+	}
+	/* It was reached: the set, the items, a document, a template, a policy. */
+	assert_true(n > 5);
+}
+
+static void
+loading_a_folder(void **state)
+{
+	(void)state;
+	every_allocation(load_folder);
+}
+
+static void
+loading_a_file(void **state)
+{
+	(void)state;
+	every_allocation(load_one);
+}
+
+static void
+loading_a_text(void **state)
+{
+	(void)state;
+	every_allocation(load_text);
+}
+
+static void
+comparing_resources(void **state)
+{
+	long n = 0;
+	struct td_err err;
+
+	(void)state;
+	for (;; n++) {
+		enum td_rc rc;
+
+		countdown = n;
+		rc = policy_patterns_meet("${aws:username}-*", "*", NULL, &err);
+		countdown = -1;
+		if (rc == TD_CONFLICT)
+			break;
+		assert_int_equal(rc, TD_NOMEM);
+	}
+	assert_int_equal(n, 2);
+}
+
+static void
+compiling_into_a_buffer(void **state)
+{
+	struct policy_set *set = NULL;
+	struct td_err err;
+	struct td_buf b;
+
+	(void)state;
+	assert_int_equal(load_one(&set, &err), TD_OK);
+	td_buf_init(&b, POLICY_MAX_SA);
+	countdown = 0;
+	assert_int_equal(policy_minio_sa(policy_set_at(set, 0), "abc", &b, &err), TD_NOMEM);
+	countdown = -1;
+	td_buf_reset(&b);
+	countdown = 0;
+	assert_int_equal(policy_minio_bucket("abc-d", POLICY_ANON_READONLY, &b, &err), TD_NOMEM);
+	countdown = -1;
+	td_buf_done(&b);
+	policy_set_free(set);
+}
+
+static void
+comparing_documents(void **state)
+{
+	static const char a[] = "{\"Action\":[\"b\",\"a\"],\"x\":1}";
+	static const char b[] = "{\"x\":1,\"Action\":[\"a\",\"b\"]}";
+	bool same = false;
+	long n = 0;
+
+	(void)state;
+	for (; !same; n++) {
+		countdown = n;
+		same = policy_json_same(a, strlen(a), b, strlen(b));
+		countdown = -1;
+	}
+	/* Out of memory was "different" each time before. */
+	assert_true(n > 10);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(loading_a_folder),	   cmocka_unit_test(loading_a_file),
+		cmocka_unit_test(loading_a_text),	   cmocka_unit_test(comparing_resources),
+		cmocka_unit_test(compiling_into_a_buffer), cmocka_unit_test(comparing_documents),
+	};
+
+	return cmocka_run_group_tests_name("policies_nomem", tests, NULL, NULL);
+}
