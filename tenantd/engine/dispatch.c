@@ -388,6 +388,8 @@ look_at(struct look *l, struct store_commit **ret_commit, struct td_err *reterr)
 		if (v->rec.suspend != 0 || v->rec.phase == REC_DELETING)
 			how.class = STORE_RESERVE;
 		rc = tenant_next(v, td_now_ms(l->e->env), &l->step, reterr);
+		/* Settled, and yet to be looked at again: a removal that waits, a condition. */
+		l->settled = l->settled && !v->want_pending;
 		if (rc == TD_OK && tenant_view_dirty(v))
 			rc = eview_commit_build(l->e, rd, &l->ev, &how, ret_commit, reterr);
 	} else if (rc == TD_OK) {

@@ -118,7 +118,7 @@ take_bucket(void *ctx, const void *key, size_t key_len, const struct store_value
 	if (rc != TD_OK)
 		return rc;
 	if (w->how->buckets == EVIEW_WORK &&
-	    !tenant_bucket_work(&w->ev->v, &rec, w->how->now_ms))
+	    !tenant_bucket_scan(&w->ev->v, &rec, w->how->now_ms))
 		return TD_OK;
 	if (w->ev->v.bucket_len >= w->limit) {
 		w->ev->v.buckets_more = true;

@@ -549,19 +549,26 @@ record_ensured(struct outcome *o)
 		tenant_cond_clear(p, REC_COND_FENCED, o->now_ms);
 }
 
+/* Somebody cut it off by hand, and the driver changed nothing. It is not ours to let it in
+ * again: told, and looked at from time to time. A suspend and resume does it. */
+static bool
+cut_off(const struct outcome *o)
+{
+	return o->res->drifted && o->a->access != DRV_ACCESS_NONE &&
+	       (strcmp(o->res->reason, "UserDisabled") == 0 ||
+		strcmp(o->res->reason, "RoleEmptied") == 0);
+}
+
 static void
 ensured(struct outcome *o)
 {
 	struct tenant_part *p = o->p;
 
-	if (o->res->drifted && strcmp(o->res->reason, "UserDisabled") == 0 &&
-	    o->a->access != DRV_ACCESS_NONE) {
-		/* Somebody disabled it by hand, and nothing was changed. It is not ours to
-		 * enable it again: told, and looked at from time to time. */
+	if (cut_off(o)) {
 		tenant_cond_clear(p, REC_COND_UNREACHABLE, o->now_ms);
-		tenant_cond_set(p, REC_COND_DRIFTED, "UserDisabled", o->res->message,
+		tenant_cond_set(p, REC_COND_DRIFTED, o->res->reason, o->res->message,
 				o->now_ms);
-		tenant_cond_unready(p, "UserDisabled", o->res->message, o->now_ms);
+		tenant_cond_unready(p, o->res->reason, o->res->message, o->now_ms);
 		tenant_part_failed(o->v, p, TENANT_SLOW, o->now_ms);
 		return;
 	}
@@ -603,6 +610,8 @@ removed(struct outcome *o)
 		tenant_part_failed(o->v, p, TENANT_BACKOFF, o->now_ms);
 		return;
 	}
+	if (o->res->more && o->res->progress == 0) /* something holds it up */
+		tenant_part_failed(o->v, p, TENANT_BACKOFF, o->now_ms);
 	if (o->res->more || o->a->bucket_count > 0 || bucket_left(o))
 		return;
 	p->rec.gone = 1;

@@ -32,8 +32,8 @@ tenant_part_settled(const struct tenant_view *v, enum drv_resource r)
 		return false;
 	if (!p->rec.claimed) /* what is not there gives nobody access */
 		return !p->wanted || access == DRV_ACCESS_NONE;
-	if (!p->wanted && access != DRV_ACCESS_NONE)
-		return true; /* its plan lost it: left as it is */
+	if (!tenant_part_can(v, r, access))
+		return true; /* its plan lost it, or went: left as it is */
 	return p->rec.access_known && p->rec.access == access &&
 	       p->rec.observed_generation == v->rec.generation;
 }
@@ -55,7 +55,7 @@ tenant_part_can(const struct tenant_view *v, enum drv_resource r, enum drv_acces
 {
 	if (access == DRV_ACCESS_NONE)
 		return true;
-	return v->part[r].wanted && v->plan != NULL;
+	return v->part[r].wanted && v->plan != NULL && v->plan->has[r];
 }
 
 void

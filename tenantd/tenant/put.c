@@ -260,7 +260,6 @@ store_plan(struct tenant_view *v, const struct spec *spec, int64_t now_ms)
 	for (unsigned r = 0; r < DRV_RESOURCE_COUNT; r++) {
 		struct tenant_part *p = &v->part[r];
 
-		p->wanted = spec->plan->has[r];
 		if (p->wanted && p->version == 0 && p->mark == TENANT_CLEAN)
 			tenant_cond_unready(p, "Pending", "Not made yet.", now_ms);
 	}

@@ -46,7 +46,9 @@ struct tenant_bucket {
 };
 
 struct tenant_part { /* one resource */
-	bool wanted; /* the plan has it; filled by the caller from the plan */
+	/* The plan has it, and so has the region; filled by the caller, for a PUT from the
+	 * plan that it asks for. */
+	bool wanted;
 	uint64_t version;
 	enum tenant_mark mark;
 	struct rec_resource rec;
