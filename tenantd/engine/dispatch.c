@@ -260,7 +260,7 @@ schedule(struct look *l, bool again)
 			heap_remove(e, n); /* its end wakes it */
 		} else if (l->settled && n->verify) {
 			heap_set(e, n, td_mono_ms(e->env));
-		} else if (l->settled) {
+		} else if (l->settled && l->step.wake_ms == INT64_MAX) {
 			entry_drop(e, n);
 		} else {
 			heap_set(e, n, wake_at(e, l->step.wake_ms));
@@ -394,6 +394,7 @@ look_at(struct look *l, struct store_commit **ret_commit, struct td_err *reterr)
 			rc = eview_commit_build(l->e, rd, &l->ev, &how, ret_commit, reterr);
 	} else if (rc == TD_OK) {
 		l->settled = true; /* it is gone */
+		l->step.wake_ms = INT64_MAX;
 	}
 	store_read_end(rd);
 	return rc;

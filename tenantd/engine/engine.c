@@ -12,6 +12,8 @@
 
 #define OPS_THREADS 4
 #define OPS_QUEUE 10000
+/* How much longer than its deadline a request may linger in a backend. */
+#define LATE_MARGIN_MS 2000
 
 static enum td_rc
 copy_options(struct engine *e, const struct engine_options *opt, struct td_err *reterr)
@@ -22,6 +24,8 @@ copy_options(struct engine *e, const struct engine_options *opt, struct td_err *
 	atomic_init(&e->plans, opt->plans);
 	e->call_timeout_ms = opt->call_timeout_ms;
 	e->rules = opt->rules;
+	if (e->rules.late_ms == 0)
+		e->rules.late_ms = opt->call_timeout_ms + LATE_MARGIN_MS;
 	e->verify_interval_ms = opt->verify_interval_ms;
 	(void)stpncpy(e->default_region, opt->default_region, sizeof(e->default_region) - 1);
 	e->regions = calloc(opt->region_count, sizeof(*e->regions));

@@ -13,7 +13,7 @@ from tests.fault import check
 from tests.fault.crash import CrashAt, library
 
 QUICK = {"engine": {"delete_grace": "0", "backoff_min": "50ms", "backoff_max": "500ms",
-                    "call_timeout": "10s"}}
+                    "call_timeout": "1s"}}
 
 
 @pytest.fixture(scope="module")
