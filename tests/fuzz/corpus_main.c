@@ -6,7 +6,6 @@
  * usage: fuzz_NAME FOLDER|FILE...
  */
 #include <dirent.h>
-#include <errno.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,7 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MAX_INPUT (16 * 1024 * 1024)
+#define MAX_FILE (16 * 1024 * 1024)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,8 +27,8 @@ run_file(const char *path)
 	struct stat st;
 	uint8_t *data;
 
-	if (f == NULL || fstat(fileno(f), &st) != 0 || st.st_size > MAX_INPUT) {
-		fprintf(stderr, "%s: cannot be read: %m\n", path);
+	if (f == NULL || fstat(fileno(f), &st) != 0 || st.st_size > MAX_FILE) {
+		perror(path);
 		if (f != NULL)
 			fclose(f);
 		return 1;
@@ -60,7 +59,7 @@ run_folder(const char *path)
 	int bad = 0;
 
 	if (dir == NULL) {
-		fprintf(stderr, "%s: %m\n", path);
+		perror(path);
 		return 1;
 	}
 	while ((e = readdir(dir)) != NULL) {

@@ -1,0 +1,1 @@
+td_fuzz(base_yaml SOURCES fuzz_base_yaml.c DEPENDS base)
