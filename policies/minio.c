@@ -169,7 +169,8 @@ policy_minio_sa(const struct policy_template *t, const char *appid, struct td_bu
 		return td_err_set(reterr, TD_INVALID, "template %s is not for minio",
 				  t->name);
 	if (!allows_something(own))
-		return td_err_set(reterr, TD_INVALID, "template %s allows nothing", t->name);
+		return td_err_set(reterr, TD_INVALID, "template %s allows nothing",
+				  t->name);
 	if (!is_appid(appid))
 		return td_err_set(reterr, TD_INVALID, "not an appid");
 	render_sa(own, appid, out);
@@ -196,8 +197,8 @@ is_bucket(const char *s)
 
 /* The platform's modes, word for word; the fenced one is readwrite without PutObject. */
 #define ANYBODY "{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":["
-#define LISTING                                                                           \
-	ANYBODY "\"s3:GetBucketLocation\",\"s3:ListBucket\","                             \
+#define LISTING                                                                          \
+	ANYBODY "\"s3:GetBucketLocation\",\"s3:ListBucket\","                            \
 		"\"s3:ListBucketMultipartUploads\"]"
 
 static const char *const bucket_actions[] = {
@@ -228,6 +229,7 @@ policy_minio_bucket(const char *bucket, enum policy_anonymous mode, struct td_bu
 		   bucket);
 	rc = td_buf_rc(out);
 	if (rc != TD_OK)
-		return td_err_set(reterr, rc, "bucket %s: no room for its policy", bucket);
+		return td_err_set(reterr, rc, "bucket %s: no room for its policy",
+				  bucket);
 	return TD_OK;
 }

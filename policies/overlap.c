@@ -85,7 +85,8 @@ parse(const char *text, struct pattern *ret, struct td_err *reterr)
 
 	*ret = (struct pattern){ 0 };
 	if (strlen(text) > POLICY_RESOURCE_MAX)
-		return td_err_set(reterr, TD_INVALID, "a resource is longer than %d bytes",
+		return td_err_set(reterr, TD_INVALID,
+				  "a resource is longer than %d bytes",
 				  POLICY_RESOURCE_MAX);
 	while (*text != '\0') {
 		struct token *t = &ret->token[ret->count];
@@ -343,8 +344,8 @@ check_pair(const struct allowed *a, const struct allowed *b,
 	enum td_rc rc = policy_patterns_meet(a->resource, b->resource, NULL, &err);
 
 	if (rc == TD_CONFLICT || rc == TD_INVALID) {
-		td_yaml_complain(report, NULL, NULL, "%s: resource %.60s%s%s: %s", a->file,
-				 a->resource, b == a ? "" : " with that of ",
+		td_yaml_complain(report, NULL, NULL, "%s: resource %.60s%s%s: %s",
+				 a->file, a->resource, b == a ? "" : " with that of ",
 				 b == a ? "" : b->file, err.detail);
 		return TD_OK;
 	}
@@ -361,7 +362,7 @@ is_within_own(const char *resource)
 }
 
 enum td_rc
-tenants_check(const struct allowed *list, size_t count, struct td_yaml_report *report,
+overlap_check(const struct allowed *list, size_t count, struct td_yaml_report *report,
 	      struct td_err *reterr)
 {
 	static const struct allowed own = { POLICY_OWN_SPACE, "every tenant" };

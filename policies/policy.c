@@ -34,9 +34,12 @@ compare(const void *a, const void *b)
 	const struct policy_template *ta = &(*(struct tmpl *const *)a)->pub;
 	const struct policy_template *tb = &(*(struct tmpl *const *)b)->pub;
 
-	if (ta->kind != tb->kind)
-		return ta->kind < tb->kind ? -1 : 1;
-	return strcmp(ta->name, tb->name);
+	int order = (int)ta->kind - (int)tb->kind;
+
+	if (order == 0)
+		order = strcmp(ta->name, tb->name);
+	/* The file only so that a name that is there twice is always told the same way. */
+	return order == 0 ? strcmp(ta->file, tb->file) : order;
 }
 
 static struct tmpl *
@@ -108,7 +111,8 @@ check_fence(const struct twin_check *c)
 		check_fence_statements(c);
 	if ((tmpl_allows(c->parent, frees) || c->parent->pub.roles != NULL) &&
 	    !tmpl_allows(c->twin, frees))
-		unfit(c, frees, " is missing: who is over the limit must be able to delete");
+		unfit(c, frees,
+		      " is missing: who is over the limit must be able to delete");
 }
 
 static bool
@@ -121,7 +125,8 @@ denies_all_of_s3(const struct statement *st)
 	for (size_t i = 0; i < st->action_count; i++)
 		all = all || strcmp(st->actions[i], "s3:*") == 0;
 	for (size_t i = 0; i < st->resource_count; i++)
-		everywhere = everywhere || strcmp(st->resources[i], "arn:aws:s3:::*") == 0;
+		everywhere =
+			everywhere || strcmp(st->resources[i], "arn:aws:s3:::*") == 0;
 	return st->deny && all && everywhere;
 }
 
@@ -144,8 +149,9 @@ check_suspended(const struct twin_check *c)
 }
 
 static const struct policy_template *
-resolve_one(const struct policy_set *set, const struct tmpl *t, const struct twin_name *name,
-	    void (*check)(const struct twin_check *c), struct td_yaml_report *report)
+resolve_one(const struct policy_set *set, const struct tmpl *t,
+	    const struct twin_name *name, void (*check)(const struct twin_check *c),
+	    struct td_yaml_report *report)
 {
 	struct twin_check c = { t, NULL, name->line, report };
 
@@ -154,7 +160,8 @@ resolve_one(const struct policy_set *set, const struct tmpl *t, const struct twi
 	c.twin = find(set, t->pub.kind, name->name);
 	if (c.twin == NULL) {
 		td_yaml_complain(report, NULL, NULL, "%s:%u: there is no %s template %s",
-				 t->pub.file, name->line, kind_name(t->pub.kind), name->name);
+				 t->pub.file, name->line, kind_name(t->pub.kind),
+				 name->name);
 		return NULL;
 	}
 	check(&c);
@@ -182,7 +189,8 @@ check_names(const struct policy_set *set, struct td_yaml_report *report)
 		const struct tmpl *t = set->items[i];
 		const struct tmpl *before = set->items[i - 1];
 
-		if (compare(&set->items[i - 1], &set->items[i]) == 0)
+		if (t->pub.kind == before->pub.kind &&
+		    strcmp(t->pub.name, before->pub.name) == 0)
 			td_yaml_complain(report, NULL, NULL,
 					 "%s:%u: the %s template %s is also in %s",
 					 t->pub.file, t->line, kind_name(t->pub.kind),
@@ -206,7 +214,8 @@ check_sizes(const struct policy_set *set, struct td_yaml_report *report,
 		if (t->pub.kind != POLICY_MINIO || t->fenced.name == NULL)
 			continue;
 		td_buf_reset(&b);
-		rc = policy_minio_sa(&t->pub, "abcdefghijklmnopqrstuvwxyz012345", &b, &err);
+		rc = policy_minio_sa(&t->pub, "abcdefghijklmnopqrstuvwxyz012345", &b,
+				     &err);
 		if (rc == TD_INVALID || rc == TD_TOO_LARGE) {
 			td_yaml_complain(report, NULL, NULL, "%s:%u: %s", t->pub.file,
 					 t->line, err.detail);
@@ -232,8 +241,8 @@ add_allowed(struct allowed *list, size_t *count, const struct tmpl *t)
 			       strcmp(list[n].resource, st->resources[k]) != 0)
 				n++;
 			if (n == *count)
-				list[(*count)++] = (struct allowed){ st->resources[k],
-								     t->pub.file };
+				list[(*count)++] =
+					(struct allowed){ st->resources[k], t->pub.file };
 		}
 	}
 }
@@ -251,7 +260,7 @@ check_tenants(const struct policy_set *set, struct td_yaml_report *report,
 		return td_err_set(reterr, TD_NOMEM, "out of memory comparing tenants");
 	for (size_t i = 0; i < set->count; i++)
 		add_allowed(list, &count, set->items[i]);
-	rc = tenants_check(list, count, report, reterr);
+	rc = overlap_check(list, count, report, reterr);
 	free(list);
 	return rc;
 }
@@ -442,10 +451,11 @@ policy_check_parent(const struct policy_set *set, enum policy_kind kind, const c
 				  kind_name(kind), name,
 				  t->fenced == NULL ? "fenced" : "suspended");
 	if (t->dangerous && optin != POLICY_DANGEROUS_TOO)
-		return td_err_set(reterr, TD_INVALID,
-				  "the %s template %s is dangerous, and the plan does not "
-				  "say allow_dangerous_templates",
-				  kind_name(kind), name);
+		return td_err_set(
+			reterr, TD_INVALID,
+			"the %s template %s is dangerous, and the plan does not "
+			"say allow_dangerous_templates",
+			kind_name(kind), name);
 	if (ret_template != NULL)
 		*ret_template = t;
 	return TD_OK;

@@ -18,8 +18,8 @@
 
 enum policy_kind { POLICY_MINIO, POLICY_MONGODB };
 
-#define POLICY_NAME_MAX 48  /* bytes of a template name */
-#define POLICY_HASH_LEN 64  /* hex digits of a SHA-256 */
+#define POLICY_NAME_MAX 48   /* bytes of a template name */
+#define POLICY_HASH_LEN 64   /* hex digits of a SHA-256 */
 #define POLICY_SHORT_HASH 12 /* of these in a compiled name */
 /* "<template>-<12 hex digits>" and NUL. */
 #define POLICY_COMPILED_SIZE (POLICY_NAME_MAX + 1 + POLICY_SHORT_HASH + 1)
@@ -34,8 +34,8 @@ enum policy_kind { POLICY_MINIO, POLICY_MONGODB };
  */
 struct policy_template {
 	enum policy_kind kind;
-	const char *name;	 /* ^[a-z][a-z0-9_]*$, unique among templates of its kind */
-	const char *file;	 /* as given to the loader, for messages */
+	const char *name; /* ^[a-z][a-z0-9_]*$, unique among templates of its kind */
+	const char *file; /* as given to the loader, for messages */
 	const char *description; /* "" when it has none */
 	/* What to put in its place when the tenant is over its limit (it only reads and
 	 * deletes), and when the tenant is suspended (it denies everything). NULL: this

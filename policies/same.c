@@ -17,8 +17,8 @@
 static bool
 is_list_member(const char *key)
 {
-	static const char *const names[] = { "Action",	     "NotAction", "Resource",
-					     "NotResource", "AWS",	  "Statement" };
+	static const char *const names[] = { "Action",	    "NotAction", "Resource",
+					     "NotResource", "AWS",	 "Statement" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(names[i], key) == 0)

@@ -13,7 +13,7 @@
 
 struct statement {
 	bool deny;
-	bool admin; /* Deny of admin:*, which has no resources */
+	bool admin;			  /* Deny of admin:*, which has no resources */
 	const char *actions[MAX_ACTIONS]; /* sorted; borrowed from the document */
 	size_t action_count;
 	const char *resources[MAX_RESOURCES]; /* sorted; borrowed */
@@ -54,12 +54,6 @@ bool tmpl_allows(const struct tmpl *t, const char *action);
 /* Does a MINIO template deny admin:* ? */
 bool tmpl_denies_admin(const struct tmpl *t);
 
-/*
- * What is wrong with the resource of an Allow statement: NULL, or a sentence. Checked
- * before two tenants are compared, so that the reason names the mistake and not its effect.
- */
-const char *resource_fault(const char *resource);
-
 /* A resource that some template allows. */
 struct allowed {
 	const char *resource;
@@ -67,8 +61,9 @@ struct allowed {
 };
 /* Compare all pairs for two tenants that meet, each with itself too, and each with what
  * is another tenant's own. Complains about each pair that does; TD_NOMEM, TD_INVALID. */
-enum td_rc tenants_check(const struct allowed *list, size_t count,
-			 struct td_yaml_report *report, struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc overlap_check(const struct allowed *list, size_t count,
+			 struct td_yaml_report *report,
+			 struct td_err *reterr) TD_MUST_CHECK;
 
 /* Append the canonical canned policy of a MINIO template. */
 void minio_render(const struct tmpl *t, struct td_buf *out);

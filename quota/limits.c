@@ -10,8 +10,9 @@
 #define MAY_BE_UNLIMITED(flag) ((flag) != 0)
 
 static const struct plan_limit_info table[] = {
-#define PLAN_LIMIT_ROW(name, wire, resource, least, most, unlimited)                      \
-	[PLAN_##name] = { wire, PLAN_##resource, least, most, MAY_BE_UNLIMITED(unlimited) },
+#define PLAN_LIMIT_ROW(name, wire, resource, least, most, unlimited)                     \
+	[PLAN_##name] = { wire, PLAN_##resource, least, most,                            \
+			  MAY_BE_UNLIMITED(unlimited) },
 	PLAN_LIMIT_TABLE(PLAN_LIMIT_ROW)
 #undef PLAN_LIMIT_ROW
 };
@@ -111,10 +112,10 @@ plan_limit_check(enum plan_limit limit, uint64_t value, struct td_err *reterr)
 		return td_err_set(reterr, TD_UNPROCESSABLE, "%s cannot be unlimited",
 				  info->name);
 	if (value < info->least || value > info->most)
-		return td_err_set(reterr, TD_UNPROCESSABLE,
-				  "%s is %llu, but must be %llu to %llu", info->name,
-				  (unsigned long long)value, (unsigned long long)info->least,
-				  (unsigned long long)info->most);
+		return td_err_set(
+			reterr, TD_UNPROCESSABLE, "%s is %llu, but must be %llu to %llu",
+			info->name, (unsigned long long)value,
+			(unsigned long long)info->least, (unsigned long long)info->most);
 	return TD_OK;
 }
 
@@ -124,7 +125,8 @@ plan_check_overrides(const struct plan *plan, const struct plan_limits *override
 {
 	enum td_rc rc = TD_OK;
 
-	for (unsigned i = 0; rc == TD_OK && overrides != NULL && i < PLAN_LIMIT_COUNT; i++) {
+	for (unsigned i = 0; rc == TD_OK && overrides != NULL && i < PLAN_LIMIT_COUNT;
+	     i++) {
 		enum plan_limit limit = (enum plan_limit)i;
 
 		if (!plan_limits_has(overrides, limit))
@@ -132,7 +134,8 @@ plan_check_overrides(const struct plan *plan, const struct plan_limits *override
 		if (!plan->has[table[i].resource])
 			rc = td_err_set(reterr, TD_UNPROCESSABLE,
 					"%s: the plan %s has no %s", table[i].name,
-					plan->name, plan_resource_name(table[i].resource));
+					plan->name,
+					plan_resource_name(table[i].resource));
 		else
 			rc = plan_limit_check(limit, overrides->value[i], reterr);
 	}

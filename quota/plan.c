@@ -32,10 +32,10 @@ struct reader {
 	bool failed;
 };
 
-#define COMPLAIN(r, node, ...)                                                            \
-	do {                                                                              \
-		(r)->failed = true;                                                       \
-		td_yaml_complain((r)->report, (r)->doc, (node), __VA_ARGS__);             \
+#define COMPLAIN(r, node, ...)                                                           \
+	do {                                                                             \
+		(r)->failed = true;                                                      \
+		td_yaml_complain((r)->report, (r)->doc, (node), __VA_ARGS__);            \
 	} while (0)
 
 /* ---- members ---- */
@@ -75,9 +75,10 @@ read_name(struct reader *r, const struct td_yaml_node *map, const char *member,
 	if (text != NULL && text[0] >= 'a' && text[0] <= 'z' && strlen(text) <= max &&
 	    text[strspn(text, allowed)] == '\0')
 		return text;
-	COMPLAIN(r, n,
-		 "%s: expected at most %zu bytes of %s that begin with a letter, found %s",
-		 member, max, allowed, td_yaml_found(n, found));
+	COMPLAIN(
+		r, n,
+		"%s: expected at most %zu bytes of %s that begin with a letter, found %s",
+		member, max, allowed, td_yaml_found(n, found));
 	return NULL;
 }
 
@@ -124,14 +125,16 @@ read_optin(struct reader *r, const struct td_yaml_node *root)
 	if (td_yaml_is_plain(n) && strcmp(td_yaml_scalar(n), "true") == 0)
 		r->plan->allow_dangerous_templates = true;
 	else if (!td_yaml_is_plain(n) || strcmp(td_yaml_scalar(n), "false") != 0)
-		COMPLAIN(r, n, "allow_dangerous_templates: expected true or false, found %s",
+		COMPLAIN(r, n,
+			 "allow_dangerous_templates: expected true or false, found %s",
 			 td_yaml_found(n, found));
 }
 
 /* ---- resources ---- */
 
 static void
-read_resource(struct reader *r, const struct td_yaml_node *map, enum plan_resource resource)
+read_resource(struct reader *r, const struct td_yaml_node *map,
+	      enum plan_resource resource)
 {
 	static const char *const with_template[] = { "template", NULL };
 	const char *name = plan_resource_name(resource);
@@ -147,7 +150,8 @@ read_resource(struct reader *r, const struct td_yaml_node *map, enum plan_resour
 			 td_yaml_found(n, found));
 		return;
 	}
-	check_members(r, n, has_template ? with_template : with_template + 1, has_template);
+	check_members(r, n, has_template ? with_template : with_template + 1,
+		      has_template);
 	const char *template =
 		has_template ? read_name(r, n, "template",
 					 "abcdefghijklmnopqrstuvwxyz0123456789_",
@@ -255,19 +259,21 @@ static void
 read_file(struct reader *r, unsigned *ret_line)
 {
 	static const char *const names[] = {
-		"name",	       "version",		    "resources", "limits",
-		"description", "allow_dangerous_templates", NULL,
+		"name",	  "version",	 "resources",
+		"limits", "description", "allow_dangerous_templates",
+		NULL,
 	};
 	const struct td_yaml_node *root = td_yaml_root(r->doc);
 
 	if (root == NULL || td_yaml_kind(root) != TD_YAML_MAPPING) {
-		COMPLAIN(r, root, "expected a mapping with name, version, resources, limits");
+		COMPLAIN(r, root,
+			 "expected a mapping with name, version, resources, limits");
 		return;
 	}
 	*ret_line = td_yaml_line(root);
 	check_members(r, root, names, 4);
-	r->plan->name = read_name(r, root, "name", "abcdefghijklmnopqrstuvwxyz0123456789-",
-				  PLAN_NAME_MAX);
+	r->plan->name = read_name(r, root, "name",
+				  "abcdefghijklmnopqrstuvwxyz0123456789-", PLAN_NAME_MAX);
 	read_version(r, root);
 	read_description(r, root);
 	read_optin(r, root);
@@ -297,8 +303,12 @@ take(struct plan_set *set, struct td_yaml_doc *doc, struct td_yaml_report *repor
 static int
 compare(const void *a, const void *b)
 {
-	return strcmp(((const struct entry *)a)->pub.name,
-		      ((const struct entry *)b)->pub.name);
+	const struct plan *pa = &((const struct entry *)a)->pub;
+	const struct plan *pb = &((const struct entry *)b)->pub;
+	int order = strcmp(pa->name, pb->name);
+
+	/* The file only so that a name that is there twice is always told the same way. */
+	return order == 0 ? strcmp(pa->file, pb->file) : order;
 }
 
 static enum td_rc
@@ -325,11 +335,13 @@ finish(struct plan_set *set, enum td_rc rc, struct plan_set **ret_set,
 	if (rc == TD_OK)
 		qsort(set->items, set->count, sizeof(*set->items), compare);
 	for (size_t i = 1; rc == TD_OK && i < set->count; i++) {
-		if (compare(&set->items[i - 1], &set->items[i]) == 0)
+		const struct entry *e = &set->items[i];
+		const struct plan *before = &set->items[i - 1].pub;
+
+		if (strcmp(e->pub.name, before->name) == 0)
 			td_yaml_complain(report, NULL, NULL,
-					 "%s:%u: the plan %s is also in %s",
-					 set->items[i].pub.file, set->items[i].line,
-					 set->items[i].pub.name, set->items[i - 1].pub.file);
+					 "%s:%u: the plan %s is also in %s", e->pub.file,
+					 e->line, e->pub.name, before->file);
 	}
 	if (rc == TD_OK)
 		rc = td_yaml_report_rc(report, reterr);

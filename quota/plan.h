@@ -22,11 +22,11 @@
  * requests_per_second: at the gateway, of the tenant's signed S3 requests.
  */
 #define PLAN_MAX_BYTES (UINT64_C(1) << 60)
-#define PLAN_LIMIT_TABLE(X)                                                               \
-	X(OBJECT_BYTES, "object_bytes", OBJECT, 1, PLAN_MAX_BYTES, 1)                     \
-	X(BUCKETS, "buckets", OBJECT, 0, 10000, 0)                                        \
-	X(DATABASE_BYTES, "database_bytes", DATABASE, 1, PLAN_MAX_BYTES, 1)               \
-	X(VOLUME_BYTES, "volume_bytes", VOLUME, 1048576, PLAN_MAX_BYTES, 0)               \
+#define PLAN_LIMIT_TABLE(X)                                                              \
+	X(OBJECT_BYTES, "object_bytes", OBJECT, 1, PLAN_MAX_BYTES, 1)                    \
+	X(BUCKETS, "buckets", OBJECT, 0, 10000, 0)                                       \
+	X(DATABASE_BYTES, "database_bytes", DATABASE, 1, PLAN_MAX_BYTES, 1)              \
+	X(VOLUME_BYTES, "volume_bytes", VOLUME, 1048576, PLAN_MAX_BYTES, 0)              \
 	X(REQUESTS_PER_SECOND, "requests_per_second", OBJECT, 1, 1000000, 1)
 
 /* In the order of enum drv_resource. */
@@ -36,7 +36,7 @@ enum plan_limit {
 #define PLAN_LIMIT_ENUM(name, wire, resource, least, most, unlimited) PLAN_##name,
 	PLAN_LIMIT_TABLE(PLAN_LIMIT_ENUM)
 #undef PLAN_LIMIT_ENUM
-	PLAN_LIMIT_COUNT
+		PLAN_LIMIT_COUNT
 };
 
 /* A value, not a flag: so that it is the greatest in every comparison. In files and on

@@ -64,20 +64,23 @@ the_shipped_policies_are_these_bytes(void **state)
 	} rows[] = {
 		{ "laf_owner_by_prefix",
 		  POLICY("{\"Effect\":\"Allow\",\"Action\":[\"s3:DeleteObject\","
-			 "\"s3:GetBucketLocation\",\"s3:GetBucketPolicy\",\"s3:GetObject\","
+			 "\"s3:GetBucketLocation\",\"s3:GetBucketPolicy\",\"s3:"
+			 "GetObject\","
 			 "\"s3:ListBucket\",\"s3:ListBucketMultipartUploads\","
 			 "\"s3:ListMultipartUploadParts\",\"s3:PutObject\"],\"Resource\":"
 			 "[" OWN "]}") },
 		{ "laf_owner_readonly_by_prefix",
 		  POLICY("{\"Effect\":\"Allow\",\"Action\":[\"s3:DeleteObject\","
-			 "\"s3:GetBucketLocation\",\"s3:GetBucketPolicy\",\"s3:GetObject\","
+			 "\"s3:GetBucketLocation\",\"s3:GetBucketPolicy\",\"s3:"
+			 "GetObject\","
 			 "\"s3:ListBucket\",\"s3:ListBucketMultipartUploads\","
 			 "\"s3:ListMultipartUploadParts\"],\"Resource\":[" OWN "]}") },
 		{ "tenantd_fenced",
 		  POLICY("{\"Effect\":\"Allow\",\"Action\":[\"s3:AbortMultipartUpload\","
 			 "\"s3:DeleteObject\",\"s3:GetBucketLocation\",\"s3:GetObject\","
 			 "\"s3:ListBucket\",\"s3:ListBucketMultipartUploads\","
-			 "\"s3:ListMultipartUploadParts\"],\"Resource\":[" OWN_BOTH "]}" NO_ADMIN) },
+			 "\"s3:ListMultipartUploadParts\"],\"Resource\":[" OWN_BOTH
+			 "]}" NO_ADMIN) },
 		{ "tenantd_owner",
 		  POLICY("{\"Effect\":\"Allow\",\"Action\":[\"s3:AbortMultipartUpload\","
 			 "\"s3:DeleteObject\",\"s3:GetBucketLocation\",\"s3:GetObject\","
@@ -110,7 +113,8 @@ sa(void **state, const char *name, const char *appid, struct td_buf *b)
 	struct td_err err;
 
 	td_buf_init(b, POLICY_MAX_SA);
-	if (policy_minio_sa(policy_find(*state, POLICY_MINIO, name), appid, b, &err) != TD_OK)
+	if (policy_minio_sa(policy_find(*state, POLICY_MINIO, name), appid, b, &err) !=
+	    TD_OK)
 		fail_msg("%s: %s", name, err.detail);
 	return td_buf_cstr(b);
 }
@@ -134,7 +138,8 @@ a_service_account_has_literals_in_both_forms(void **state)
 		       "\"s3:DeleteObject\",\"s3:GetBucketLocation\",\"s3:GetObject\","
 		       "\"s3:ListBucket\",\"s3:ListBucketMultipartUploads\","
 		       "\"s3:ListMultipartUploadParts\",\"s3:PutObject\"],\"Resource\":["
-		       "\"arn:aws:s3:::abc123-*\",\"arn:aws:s3:::abc123-*/*\"]}" NO_ADMIN));
+		       "\"arn:aws:s3:::abc123-*\",\"arn:aws:s3:::abc123-*/"
+		       "*\"]}" NO_ADMIN));
 	td_buf_done(&b);
 }
 
@@ -147,7 +152,8 @@ a_service_account_follows_a_narrow_template(void **state)
 		" 'arn:aws:s3:::${aws:username}-*']}\n"
 		"- {effect: Allow, actions: [s3:GetObject], resources: ["
 		"'arn:aws:s3:::${aws:username}-one',"
-		" 'arn:aws:s3:::${aws:username}-pub*', 'arn:aws:s3:::${aws:username}-x/*']}\n";
+		" 'arn:aws:s3:::${aws:username}-pub*', "
+		"'arn:aws:s3:::${aws:username}-x/*']}\n";
 	const struct td_yaml_text text = { "t.yaml", yaml, sizeof(yaml) - 1 };
 	struct policy_set *set = NULL;
 	struct td_err err;
@@ -161,7 +167,8 @@ a_service_account_follows_a_narrow_template(void **state)
 		td_buf_cstr(&b),
 		POLICY("{\"Effect\":\"Deny\",\"Action\":[\"s3:PutObject\"],\"Resource\":["
 		       "\"arn:aws:s3:::*\",\"arn:aws:s3:::xyz-*\"]},"
-		       "{\"Effect\":\"Allow\",\"Action\":[\"s3:GetObject\"],\"Resource\":["
+		       "{\"Effect\":\"Allow\",\"Action\":[\"s3:GetObject\"],\"Resource\":"
+		       "["
 		       "\"arn:aws:s3:::xyz-one\",\"arn:aws:s3:::xyz-pub*\","
 		       "\"arn:aws:s3:::xyz-pub*/*\",\"arn:aws:s3:::xyz-x/*\"]}"));
 	td_buf_done(&b);
@@ -176,9 +183,10 @@ a_service_account_is_appended(void **state)
 
 	td_buf_init(&b, 2 * POLICY_MAX_SA);
 	td_buf_str(&b, "{\"policy\":");
-	assert_int_equal(policy_minio_sa(policy_find(*state, POLICY_MINIO, "tenantd_owner"),
-					 "abc", &b, &err),
-			 TD_OK);
+	assert_int_equal(
+		policy_minio_sa(policy_find(*state, POLICY_MINIO, "tenantd_owner"), "abc",
+				&b, &err),
+		TD_OK);
 	assert_memory_equal(td_buf_cstr(&b), "{\"policy\":{\"Version\"", 20);
 	td_buf_done(&b);
 }
@@ -195,8 +203,9 @@ a_service_account_is_refused(void **state)
 	} rows[] = {
 		{ "no MinIO template", POLICY_MONGODB, "tenantd_owner", "abc",
 		  "template tenantd_owner is not for minio" },
-		{ "a suspended template allows nothing", POLICY_MINIO, "tenantd_suspended",
-		  "abc", "template tenantd_suspended allows nothing" },
+		{ "a suspended template allows nothing", POLICY_MINIO,
+		  "tenantd_suspended", "abc",
+		  "template tenantd_suspended allows nothing" },
 		{ "too short", POLICY_MINIO, "tenantd_owner", "ab", "not an appid" },
 		{ "too long", POLICY_MINIO, "tenantd_owner",
 		  "a23456789012345678901234567890123", "not an appid" },
@@ -227,9 +236,10 @@ a_full_buffer_is_told(void **state)
 	struct td_buf b;
 
 	td_buf_init(&b, 100);
-	assert_int_equal(policy_minio_sa(policy_find(*state, POLICY_MINIO, "tenantd_owner"),
-					 "abc", &b, &err),
-			 TD_TOO_LARGE);
+	assert_int_equal(
+		policy_minio_sa(policy_find(*state, POLICY_MINIO, "tenantd_owner"), "abc",
+				&b, &err),
+		TD_TOO_LARGE);
 	td_buf_reset(&b);
 	assert_int_equal(policy_minio_bucket("abc-data", POLICY_ANON_READWRITE, &b, &err),
 			 TD_TOO_LARGE);
@@ -242,7 +252,8 @@ bucket_policies_are_the_platforms(void **state)
 	static const char listing[] =
 		"{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":["
 		"\"s3:GetBucketLocation\",\"s3:ListBucket\","
-		"\"s3:ListBucketMultipartUploads\"],\"Resource\":[\"arn:aws:s3:::abc-data\"]},";
+		"\"s3:ListBucketMultipartUploads\"],\"Resource\":[\"arn:aws:s3:::abc-"
+		"data\"]},";
 	static const struct {
 		enum policy_anonymous mode;
 		bool lists;
@@ -265,12 +276,14 @@ bucket_policies_are_the_platforms(void **state)
 
 		td_buf_init(&got, POLICY_MAX_BUCKET);
 		td_buf_init(&want, POLICY_MAX_BUCKET);
-		assert_int_equal(policy_minio_bucket("abc-data", rows[i].mode, &got, &err),
-				 TD_OK);
+		assert_int_equal(
+			policy_minio_bucket("abc-data", rows[i].mode, &got, &err), TD_OK);
 		if (rows[i].rest != NULL)
 			td_buf_fmt(&want,
-				   "{\"Version\":\"2012-10-17\",\"Statement\":[%s{\"Effect\":"
-				   "\"Allow\",\"Principal\":\"*\",\"Action\":[%s],\"Resource\":["
+				   "{\"Version\":\"2012-10-17\",\"Statement\":[%s{"
+				   "\"Effect\":"
+				   "\"Allow\",\"Principal\":\"*\",\"Action\":[%s],"
+				   "\"Resource\":["
 				   "\"arn:aws:s3:::abc-data/*\"]}]}",
 				   rows[i].lists ? listing : "", rows[i].rest);
 		assert_string_equal(td_buf_cstr(&got), td_buf_cstr(&want));
@@ -289,7 +302,8 @@ bucket_names_are_checked(void **state)
 	} rows[] = {
 		{ "dots and hyphens inside", "a.b-c", TD_OK },
 		{ "63 bytes",
-		  "a23456789012345678901234567890123456789012345678901234567890123", TD_OK },
+		  "a23456789012345678901234567890123456789012345678901234567890123",
+		  TD_OK },
 		{ "64 bytes",
 		  "a234567890123456789012345678901234567890123456789012345678901234",
 		  TD_INVALID },
@@ -311,9 +325,9 @@ bucket_names_are_checked(void **state)
 		if (policy_minio_bucket(rows[i].name, POLICY_ANON_READONLY, &b, NULL) !=
 		    rows[i].rc)
 			fail_msg("%s", rows[i].says);
-		assert_int_equal(policy_minio_bucket(rows[i].name, POLICY_ANON_PRIVATE, &b,
-						     NULL),
-				 rows[i].rc);
+		assert_int_equal(
+			policy_minio_bucket(rows[i].name, POLICY_ANON_PRIVATE, &b, NULL),
+			rows[i].rc);
 		td_buf_done(&b);
 	}
 }
@@ -323,10 +337,12 @@ static void
 reading_back_a_shipped_policy(void **state)
 {
 	static const char back[] =
-		"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Deny\",\"Action\":"
+		"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Deny\","
+		"\"Action\":"
 		"[\"admin:*\"]},{\"Effect\":\"Allow\",\"Action\":[\"s3:ListBucket\","
 		"\"s3:ListBucketMultipartUploads\",\"s3:ListMultipartUploadParts\","
-		"\"s3:AbortMultipartUpload\",\"s3:DeleteObject\",\"s3:GetBucketLocation\","
+		"\"s3:AbortMultipartUpload\",\"s3:DeleteObject\",\"s3:"
+		"GetBucketLocation\","
 		"\"s3:GetObject\"],\"Resource\":[\"arn:aws:s3:::${aws:username}-*/*\","
 		"\"arn:aws:s3:::${aws:username}-*\"]}]}";
 	const struct policy_template *fenced =

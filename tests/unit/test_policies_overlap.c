@@ -25,7 +25,8 @@ matches(const char *pattern, const char *text)
 	if (*pattern == '\0')
 		return *text == '\0';
 	if (*pattern == '*')
-		return matches(pattern + 1, text) || (*text != '\0' && matches(pattern, text + 1));
+		return matches(pattern + 1, text) ||
+		       (*text != '\0' && matches(pattern, text + 1));
 	return *text != '\0' && (*pattern == '?' || *pattern == *text) &&
 	       matches(pattern + 1, text + 1);
 }
@@ -91,13 +92,24 @@ static const struct {
 	{ "a literal end of appid characters", V "z", V "-*", false },
 	{ "one that another appid ends with", V "z", V, true },
 	{ "the appid in the middle", "p-" V "-*", "p-" V "-*", false },
-	{ "the appid in the middle, and a tenant named p55", "p55-" V "-*", V "-*", true },
-	{ "question marks for an appid", "???" "-" V, V "-*", true },
-	{ "two question marks are no appid", "??" "-" V, V "-*", false },
+	{ "the appid in the middle, and a tenant named p55", "p55-" V "-*", V "-*",
+	  true },
+	{ "question marks for an appid",
+	  "???"
+	  "-" V,
+	  V "-*", true },
+	{ "two question marks are no appid",
+	  "??"
+	  "-" V,
+	  V "-*", false },
 	{ "empty patterns", "", "", true },
 	{ "an appid is never empty", V, "", false },
-	{ "the same length forced, the first character differs", V "-???", "a??" "-" V, true },
-	{ "equal is forced: the appid between two dots", "*." V ".*x", "." V ".yx", false },
+	{ "the same length forced, the first character differs", V "-???",
+	  "a??"
+	  "-" V,
+	  true },
+	{ "equal is forced: the appid between two dots", "*." V ".*x", "." V ".yx",
+	  false },
 };
 
 static void
@@ -115,7 +127,8 @@ table_rows(void **state)
 		if (rc == TD_CONFLICT)
 			check_witness(table[i].a, table[i].b, &w);
 		/* The question is symmetric. */
-		assert_int_equal(policy_patterns_meet(table[i].b, table[i].a, NULL, NULL), rc);
+		assert_int_equal(policy_patterns_meet(table[i].b, table[i].a, NULL, NULL),
+				 rc);
 	}
 }
 
@@ -128,8 +141,10 @@ what_cannot_be_asked(void **state)
 	(void)state;
 	assert_int_equal(policy_patterns_meet(V V, "x", NULL, &err), TD_INVALID);
 	assert_string_equal(err.detail, "a resource has the variable twice");
-	assert_int_equal(policy_patterns_meet("x", "${aws:userid}", NULL, &err), TD_INVALID);
-	assert_string_equal(err.detail, "a resource has another variable than ${aws:username}");
+	assert_int_equal(policy_patterns_meet("x", "${aws:userid}", NULL, &err),
+			 TD_INVALID);
+	assert_string_equal(err.detail,
+			    "a resource has another variable than ${aws:username}");
 	memset(longest, '?', sizeof(longest));
 	longest[POLICY_RESOURCE_MAX + 1] = '\0';
 	assert_int_equal(policy_patterns_meet(longest, "x", NULL, &err), TD_INVALID);
@@ -204,7 +219,7 @@ next_text(char *text)
 }
 
 /* Which of these appids (bits) let the pattern match the text? */
-static const char *const appids[] = { "aaa", "aab", "aba", "abb",  "baa",  "bab",
+static const char *const appids[] = { "aaa", "aab", "aba",  "abb",  "baa",  "bab",
 				      "bba", "bbb", "aaaa", "abab", "baba", "aaab" };
 
 static unsigned
@@ -294,21 +309,23 @@ pairs_of_a_set(void **state)
 
 	(void)state;
 	td_yaml_report_init(&report);
-	assert_int_equal(tenants_check(list, 1, &report, &err), TD_OK);
-	assert_int_equal(tenants_check(list, 0, &report, &err), TD_OK);
-	assert_int_equal(tenants_check(list, 2, &report, &err), TD_INVALID);
+	assert_int_equal(overlap_check(list, 1, &report, &err), TD_OK);
+	assert_int_equal(overlap_check(list, 0, &report, &err), TD_OK);
+	assert_int_equal(overlap_check(list, 2, &report, &err), TD_INVALID);
 	assert_int_equal(report.count, 2);
-	assert_string_equal(report.text[0],
-			    "bad.yaml: resource arn:aws:s3:::" V "* with that of every tenant: "
-			    "the tenants aaa and aaaa would both reach arn:aws:s3:::aaaa-");
-	assert_string_equal(report.text[1],
-			    "bad.yaml: resource arn:aws:s3:::" V "*: the tenants aaa and aaaa "
-			    "would both reach arn:aws:s3:::aaaa");
+	assert_string_equal(
+		report.text[0],
+		"bad.yaml: resource arn:aws:s3:::" V "* with that of every tenant: "
+		"the tenants aaa and aaaa would both reach arn:aws:s3:::aaaa-");
+	assert_string_equal(report.text[1], "bad.yaml: resource arn:aws:s3:::" V
+					    "*: the tenants aaa and aaaa "
+					    "would both reach arn:aws:s3:::aaaa");
 	td_yaml_report_init(&report);
-	assert_int_equal(tenants_check(list + 2, 1, &report, &err), TD_INVALID);
-	assert_string_equal(report.text[0],
-			    "broken.yaml: resource arn:aws:s3:::pub." V V
-			    " with that of every tenant: a resource has the variable twice");
+	assert_int_equal(overlap_check(list + 2, 1, &report, &err), TD_INVALID);
+	assert_string_equal(
+		report.text[0],
+		"broken.yaml: resource arn:aws:s3:::pub." V V
+		" with that of every tenant: a resource has the variable twice");
 }
 
 int

@@ -57,7 +57,8 @@ the_shipped_templates(void **state)
 		  "tenantd_suspended", false },
 		{ POLICY_MINIO, "laf_owner_readonly_by_prefix", NULL, NULL, false },
 		{ POLICY_MINIO, "tenantd_fenced", NULL, NULL, false },
-		{ POLICY_MINIO, "tenantd_owner", "tenantd_fenced", "tenantd_suspended", false },
+		{ POLICY_MINIO, "tenantd_owner", "tenantd_fenced", "tenantd_suspended",
+		  false },
 		{ POLICY_MINIO, "tenantd_suspended", NULL, NULL, false },
 		{ POLICY_MONGODB, "laf_readwrite_dbadmin", "tenantd_fenced", NULL, true },
 		{ POLICY_MONGODB, "tenantd_fenced", NULL, NULL, false },
@@ -115,14 +116,16 @@ the_shipped_roles(void **state)
 	(void)state;
 	assert_int_equal(policy_set_load(SHIPPED, &set, NULL, &err), TD_OK);
 	t = policy_find(set, POLICY_MONGODB, "tenantd_owner");
-	check_words(t->actions, t->action_count,
-		    "changeStream collMod collStats convertToCapped createCollection "
-		    "createIndex dbStats dropCollection dropIndex find indexStats insert "
-		    "listCollections listIndexes planCacheRead remove renameCollectionSameDB "
-		    "update");
-	check_words(t->fenced->actions, t->fenced->action_count,
-		    "changeStream collStats dbStats dropCollection dropIndex find indexStats "
-		    "listCollections listIndexes remove");
+	check_words(
+		t->actions, t->action_count,
+		"changeStream collMod collStats convertToCapped createCollection "
+		"createIndex dbStats dropCollection dropIndex find indexStats insert "
+		"listCollections listIndexes planCacheRead remove renameCollectionSameDB "
+		"update");
+	check_words(
+		t->fenced->actions, t->fenced->action_count,
+		"changeStream collStats dbStats dropCollection dropIndex find indexStats "
+		"listCollections listIndexes remove");
 	t = policy_find(set, POLICY_MONGODB, "tenantd_readonly");
 	check_words(t->actions, t->action_count,
 		    "changeStream collStats dbStats find indexStats listCollections "
@@ -146,12 +149,14 @@ parents(void **state)
 		{ POLICY_MINIO, "tenantd_owner", POLICY_SAFE_ONLY, TD_OK, NULL },
 		{ POLICY_MINIO, "laf_owner_by_prefix", POLICY_SAFE_ONLY, TD_OK, NULL },
 		{ POLICY_MONGODB, "tenantd_owner", POLICY_SAFE_ONLY, TD_OK, NULL },
-		{ POLICY_MONGODB, "laf_readwrite_dbadmin", POLICY_DANGEROUS_TOO, TD_OK, NULL },
+		{ POLICY_MONGODB, "laf_readwrite_dbadmin", POLICY_DANGEROUS_TOO, TD_OK,
+		  NULL },
 		{ POLICY_MONGODB, "laf_readwrite_dbadmin", POLICY_SAFE_ONLY, TD_INVALID,
-		  "the mongodb template laf_readwrite_dbadmin is dangerous, and the plan does "
+		  "the mongodb template laf_readwrite_dbadmin is dangerous, and the plan "
+		  "does "
 		  "not say allow_dangerous_templates" },
-		{ POLICY_MINIO, "laf_readwrite_dbadmin", POLICY_DANGEROUS_TOO, TD_NOT_FOUND,
-		  "there is no minio template laf_readwrite_dbadmin" },
+		{ POLICY_MINIO, "laf_readwrite_dbadmin", POLICY_DANGEROUS_TOO,
+		  TD_NOT_FOUND, "there is no minio template laf_readwrite_dbadmin" },
 		{ POLICY_MINIO, "tenantd_fenced", POLICY_SAFE_ONLY, TD_INVALID,
 		  "the minio template tenantd_fenced names no fenced template" },
 	};
@@ -180,17 +185,19 @@ parents(void **state)
 static void
 a_parent_needs_a_suspended_twin(void **state)
 {
-	static const char *const yaml[] = { "name: owner\nfenced: fence\nstatements:\n" ALL,
-					    FENCE, NULL };
+	static const char *const yaml[] = {
+		"name: owner\nfenced: fence\nstatements:\n" ALL, FENCE, NULL
+	};
 	struct policy_set *set = NULL;
 	struct td_err err;
 
 	(void)state;
 	assert_int_equal(load(yaml, &set, NULL, &err), TD_OK);
-	assert_int_equal(policy_check_parent(set, POLICY_MINIO, "owner", POLICY_SAFE_ONLY, NULL,
-					     &err),
+	assert_int_equal(policy_check_parent(set, POLICY_MINIO, "owner", POLICY_SAFE_ONLY,
+					     NULL, &err),
 			 TD_INVALID);
-	assert_string_equal(err.detail, "the minio template owner names no suspended template");
+	assert_string_equal(err.detail,
+			    "the minio template owner names no suspended template");
 	policy_set_free(set);
 }
 
@@ -215,25 +222,31 @@ static const struct {
 	{ "one name twice",
 	  { FENCE, OFF, "# c\nname: fence\nstatements:\n" READ_DELETE },
 	  "3.yaml:2: the minio template fence is also in 1.yaml" },
-	{ "one name in both kinds", { FENCE, MONGO("fence", "actions: [find]\n") }, NULL },
+	{ "one name in both kinds",
+	  { FENCE, MONGO("fence", "actions: [find]\n") },
+	  NULL },
 	{ "a fence that lets things grow",
-	  { "name: owner\nfenced: fence\nstatements:\n" ALL, "name: fence\nstatements:\n" ALL },
+	  { "name: owner\nfenced: fence\nstatements:\n" ALL,
+	    "name: fence\nstatements:\n" ALL },
 	  "1.yaml:2: fence is unfit: s3:PutObject can take space" },
 	{ "a fence that grants more",
 	  { "name: owner\nfenced: fence\nstatements:\n" ALL,
 	    "name: fence\nstatements:\n" READ_DELETE
 	    "- {effect: Allow, actions: [s3:GetObjectTagging]" RES },
-	  "1.yaml:2: fence is unfit: s3:GetObjectTagging is not allowed without the fence" },
+	  "1.yaml:2: fence is unfit: s3:GetObjectTagging is not allowed without the "
+	  "fence" },
 	{ "a fence without a way out",
 	  { "name: owner\nfenced: fence\nstatements:\n" ALL,
 	    "name: fence\nstatements:\n- {effect: Allow, actions: [s3:GetObject]" RES },
-	  "1.yaml:2: fence is unfit: s3:DeleteObject is missing: who is over the limit must be "
+	  "1.yaml:2: fence is unfit: s3:DeleteObject is missing: who is over the limit "
+	  "must be "
 	  "able to delete" },
 	{ "a fence that opens the administration",
 	  { OWNER, "name: fence\nstatements:\n" READ_DELETE, OFF },
 	  "1.yaml:2: fence is unfit: admin:* is denied without the fence only" },
 	{ "who never could delete needs not",
-	  { "name: a\nfenced: a\nstatements:\n- {effect: Allow, actions: [s3:GetObject]" RES },
+	  { "name: a\nfenced: a\nstatements:\n- {effect: Allow, actions: "
+	    "[s3:GetObject]" RES },
 	  NULL },
 	{ "a suspended twin that allows",
 	  { OWNER, FENCE, "name: off\nstatements:\n" DENY_S3 DENY_ADMIN READ_DELETE },
@@ -259,7 +272,8 @@ static const struct {
 	{ "a mongodb fence without a way out",
 	  { MONGO("owner", "fenced: fence\nactions: [find, remove]\n"),
 	    MONGO("fence", "actions: [find]\n") },
-	  "1.yaml:3: fence is unfit: remove is missing: who is over the limit must be able to "
+	  "1.yaml:3: fence is unfit: remove is missing: who is over the limit must be "
+	  "able to "
 	  "delete" },
 	{ "a built-in role as a fence grows",
 	  { MONGO("owner", "dangerous: true\nfenced: owner\nroles: [readWrite]\n") },
@@ -293,7 +307,8 @@ what_belongs_together(void **state)
 static void
 all_files_are_looked_at(void **state)
 {
-	static const char *const yaml[] = { "name: A\nstatements: []\n", OWNER, "[", NULL };
+	static const char *const yaml[] = { "name: A\nstatements: []\n", OWNER, "[",
+					    NULL };
 	struct policy_set *set = NULL;
 	struct td_yaml_report report;
 	struct td_err err;
@@ -320,7 +335,8 @@ an_embedded_policy_must_fit(void **state)
 	td_buf_init(&b, 65536);
 	td_buf_str(&b, "name: big\nfenced: big\nstatements:\n");
 	for (int i = 0; i < 12; i++) {
-		td_buf_str(&b, "- effect: Allow\n  actions: [s3:GetObject]\n  resources:\n");
+		td_buf_str(&b,
+			   "- effect: Allow\n  actions: [s3:GetObject]\n  resources:\n");
 		for (int k = 0; k < 8; k++)
 			td_buf_fmt(&b, "  - arn:aws:s3:::${aws:username}-%d-%d*\n", i, k);
 	}
@@ -328,8 +344,9 @@ an_embedded_policy_must_fit(void **state)
 
 	assert_int_equal(load(yaml, &set, &report, &err), TD_INVALID);
 	assert_int_equal(report.count, 1);
-	assert_non_null(strstr(report.text[0], "1.yaml:1: template big: the policy of a service "
-					       "account is "));
+	assert_non_null(strstr(report.text[0],
+			       "1.yaml:1: template big: the policy of a service "
+			       "account is "));
 	assert_non_null(strstr(report.text[0], " bytes, MinIO takes 4096"));
 	td_buf_done(&b);
 }

@@ -16,8 +16,9 @@
 #define HEAD NAME "statements:\n"
 #define RES "  resources: ['arn:aws:s3:::${aws:username}-*']\n"
 #define ALLOW(action) HEAD "- effect: Allow\n  actions: [" action "]\n" RES
-#define ON(resource)                                                                      \
-	HEAD "- effect: Allow\n  actions: [s3:GetObject]\n  resources: ['" resource "']\n"
+#define ON(resource)                                                                     \
+	HEAD "- effect: Allow\n  actions: [s3:GetObject]\n  resources: ['" resource "']" \
+										    "\n"
 #define MONGO NAME "kind: mongodb\n"
 
 #define X16 "xxxxxxxxxxxxxxxx"
@@ -30,15 +31,19 @@ struct row {
 
 static const struct row refused[] = {
 	/* the file */
-	{ "an empty file is no template", "", "t.yaml: expected a mapping with name and "
-					      "statements" },
+	{ "an empty file is no template", "",
+	  "t.yaml: expected a mapping with name and "
+	  "statements" },
 	{ "a list is no template", "- a\n",
 	  "t.yaml:1: expected a mapping with name and statements" },
-	{ "broken YAML keeps its line", "name: t\nstatements: [\n", "~t.yaml:3: not YAML" },
-	{ "a template needs a name", "statements:\n- effect: Allow\n"
-				     "  actions: [s3:GetObject]\n" RES,
+	{ "broken YAML keeps its line", "name: t\nstatements: [\n",
+	  "~t.yaml:3: not YAML" },
+	{ "a template needs a name",
+	  "statements:\n- effect: Allow\n"
+	  "  actions: [s3:GetObject]\n" RES,
 	  "t.yaml:1: name is missing" },
-	{ "a name is lower case", "name: Owner\n", "~t.yaml:1: name: expected a name of" },
+	{ "a name is lower case", "name: Owner\n",
+	  "~t.yaml:1: name: expected a name of" },
 	{ "a name begins with a letter", "name: 1a\n", "~t.yaml:1: name: expected" },
 	{ "a name has no comma, which MinIO refuses", "name: 'a,b'\n",
 	  "~t.yaml:1: name: expected" },
@@ -68,7 +73,8 @@ static const struct row refused[] = {
 	  "~t.yaml:2: statements: expected a list, found" },
 	{ "no statement is no policy", NAME "statements: []\n",
 	  "t.yaml:2: statements: expected 1 to 12 of them, found 0" },
-	{ "more statements than sense", NAME "statements: [1,2,3,4,5,6,7,8,9,10,11,12,13]\n",
+	{ "more statements than sense",
+	  NAME "statements: [1,2,3,4,5,6,7,8,9,10,11,12,13]\n",
 	  "t.yaml:2: statements: expected 1 to 12 of them, found 13" },
 	{ "a statement is a mapping", HEAD "- s3:GetObject\n",
 	  "~t.yaml:3: statements: expected a mapping, found" },
@@ -77,9 +83,11 @@ static const struct row refused[] = {
 	{ "an effect is Allow or Deny",
 	  HEAD "- effect: allow\n  actions: [s3:GetObject]\n" RES,
 	  "~t.yaml:3: effect: expected Allow or Deny, found" },
-	{ "an effect is a text", HEAD "- effect: [Allow]\n  actions: [s3:GetObject]\n" RES,
+	{ "an effect is a text",
+	  HEAD "- effect: [Allow]\n  actions: [s3:GetObject]\n" RES,
 	  "~t.yaml:3: effect: expected Allow or Deny, found" },
-	{ "actions are needed", HEAD "- effect: Allow\n" RES, "t.yaml:3: actions is missing" },
+	{ "actions are needed", HEAD "- effect: Allow\n" RES,
+	  "t.yaml:3: actions is missing" },
 	{ "resources are needed", HEAD "- effect: Allow\n  actions: [s3:GetObject]\n",
 	  "t.yaml:3: resources is missing" },
 	{ "an empty list of actions", ALLOW(""),
@@ -105,7 +113,8 @@ static const struct row refused[] = {
 	{ "notActions, another spelling",
 	  HEAD "- effect: Allow\n  notActions: [s3:PutObject]\n" RES,
 	  "~t.yaml:4: notActions is refused" },
-	{ "NotResource", HEAD "- effect: Allow\n  actions: [s3:GetObject]\n  NotResource: []\n",
+	{ "NotResource",
+	  HEAD "- effect: Allow\n  actions: [s3:GetObject]\n  NotResource: []\n",
 	  "t.yaml:5: NotResource is refused: it grants everything that is not named" },
 	{ "Principal",
 	  HEAD "- effect: Allow\n  actions: [s3:GetObject]\n" RES "  Principal: '*'\n",
@@ -131,8 +140,10 @@ static const struct row refused[] = {
 	{ "admin:*", HEAD "- effect: Allow\n  actions: ['admin:*']\n",
 	  "~t.yaml:4: actions: admin:* is refused: a wildcard grants" },
 	{ "an administrative action", ALLOW("admin:CreateUser"),
-	  "t.yaml:4: actions: admin:CreateUser is refused: a tenant administers nothing" },
-	{ "the same in capitals", ALLOW("ADMIN:CreateUser"), "~a tenant administers nothing" },
+	  "t.yaml:4: actions: admin:CreateUser is refused: a tenant administers "
+	  "nothing" },
+	{ "the same in capitals", ALLOW("ADMIN:CreateUser"),
+	  "~a tenant administers nothing" },
 	{ "an action that MinIO does not know", ALLOW("s3:ReadObject"),
 	  "t.yaml:4: actions: unknown action s3:ReadObject" },
 	{ "names are case-sensitive", ALLOW("s3:getobject"),
@@ -142,7 +153,8 @@ static const struct row refused[] = {
 	{ "sts is not for templates", ALLOW("sts:AssumeRole"),
 	  "t.yaml:4: actions: unknown action sts:AssumeRole" },
 	{ "PutBucketPolicy", ALLOW("s3:PutBucketPolicy"),
-	  "t.yaml:4: actions: s3:PutBucketPolicy is refused: it could publish a bucket or "
+	  "t.yaml:4: actions: s3:PutBucketPolicy is refused: it could publish a bucket "
+	  "or "
 	  "change who may use it" },
 	{ "DeleteBucketPolicy", ALLOW("s3:DeleteBucketPolicy"), "~is refused: it could" },
 	{ "PutBucketNotification", ALLOW("s3:PutBucketNotification"),
@@ -151,11 +163,13 @@ static const struct row refused[] = {
 	  "~is refused: it sends data out" },
 	{ "PutLifecycleConfiguration", ALLOW("s3:PutLifecycleConfiguration"),
 	  "~is refused: the setting belongs to the operator" },
-	{ "PutBucketVersioning", ALLOW("s3:PutBucketVersioning"), "~is refused: it makes" },
+	{ "PutBucketVersioning", ALLOW("s3:PutBucketVersioning"),
+	  "~is refused: it makes" },
 	{ "ForceDeleteBucket", ALLOW("s3:ForceDeleteBucket"), "~is refused: it removes" },
 	{ "BypassGovernanceRetention", ALLOW("s3:BypassGovernanceRetention"),
 	  "~is refused: it breaks" },
-	{ "ListenNotification", ALLOW("s3:ListenNotification"), "~is refused: it can watch" },
+	{ "ListenNotification", ALLOW("s3:ListenNotification"),
+	  "~is refused: it can watch" },
 	{ "ListenBucketNotification", ALLOW("s3:ListenBucketNotification"),
 	  "~is refused: it can watch" },
 	{ "ListAllMyBuckets", ALLOW("s3:ListAllMyBuckets"),
@@ -168,7 +182,8 @@ static const struct row refused[] = {
 	{ "PutObjectRetention", ALLOW("s3:PutObjectRetention"), "~nobody can delete" },
 	{ "a wildcard in a Deny can only be all",
 	  HEAD "- effect: Deny\n  actions: ['s3:Put*']\n" RES,
-	  "~t.yaml:4: actions: s3:Put* is refused: a wildcard can be s3:* or admin:* only" },
+	  "~t.yaml:4: actions: s3:Put* is refused: a wildcard can be s3:* or admin:* "
+	  "only" },
 	{ "a Deny of something unknown denies nothing",
 	  HEAD "- effect: Deny\n  actions: [s3:Put]\n" RES,
 	  "t.yaml:4: actions: unknown action s3:Put" },
@@ -183,7 +198,8 @@ static const struct row refused[] = {
 	  "~resources: arn:aws:s3:::* is refused: without ${aws:username} it is the same "
 	  "for all tenants (tenant " },
 	{ "one bucket for all", ON("arn:aws:s3:::shared/*"),
-	  "t.yaml:5: resources: arn:aws:s3:::shared/* is refused: without ${aws:username} it "
+	  "t.yaml:5: resources: arn:aws:s3:::shared/* is refused: without "
+	  "${aws:username} it "
 	  "is the same for all tenants" },
 	{ "a tenant's bucket by name", ON("arn:aws:s3:::abc-data"),
 	  "~(tenant aaa would reach arn:aws:s3:::abc-data of tenant abc)" },
@@ -191,19 +207,21 @@ static const struct row refused[] = {
 	  "t.yaml:5: resources: arn:aws:s3:::${aws:username}* is refused: after "
 	  "${aws:username} there must be a hyphen, which no appid has (tenant aaa would "
 	  "reach arn:aws:s3:::aaaa- of tenant aaaa)" },
-	{ "the bare name", ON("arn:aws:s3:::${aws:username}"), "~there must be a hyphen" },
+	{ "the bare name", ON("arn:aws:s3:::${aws:username}"),
+	  "~there must be a hyphen" },
 	{ "a wildcard before it", ON("arn:aws:s3:::*-${aws:username}"),
 	  "~t.yaml:5: resources: arn:aws:s3:::*-${aws:username} is refused: it has a "
-	  "wildcard before ${aws:username} (tenant baa would reach arn:aws:s3:::aaa-baa of "
+	  "wildcard before ${aws:username} (tenant baa would reach arn:aws:s3:::aaa-baa "
+	  "of "
 	  "tenant aaa)" },
 	{ "a question mark before it", ON("arn:aws:s3:::?${aws:username}-*"),
 	  "~it has a wildcard before ${aws:username}" },
 	{ "a text before it", ON("arn:aws:s3:::sys-${aws:username}-*"),
 	  "~it does not begin with the tenant's ${aws:username}- (tenant aaa would reach "
 	  "arn:aws:s3:::sys-aaa- of tenant sys)" },
-	{ "a text before it that reaches nobody",
-	  ON("arn:aws:s3:::no.${aws:username}-*"),
-	  "t.yaml:5: resources: arn:aws:s3:::no.${aws:username}-* is refused: it does not "
+	{ "a text before it that reaches nobody", ON("arn:aws:s3:::no.${aws:username}-*"),
+	  "t.yaml:5: resources: arn:aws:s3:::no.${aws:username}-* is refused: it does "
+	  "not "
 	  "begin with the tenant's ${aws:username}-" },
 	{ "another variable", ON("arn:aws:s3:::${aws:userid}-*"),
 	  "~it has a variable that is not ${aws:username}" },
@@ -213,14 +231,18 @@ static const struct row refused[] = {
 	  "~only one ${aws:username} is allowed, and no other variable" },
 	{ "the variable twice", ON("arn:aws:s3:::${aws:username}-${aws:username}"),
 	  "~only one ${aws:username} is allowed, and no other variable" },
-	{ "not an ARN", ON("${aws:username}-*"), "~it does not begin with arn:aws:s3:::" },
+	{ "not an ARN", ON("${aws:username}-*"),
+	  "~it does not begin with arn:aws:s3:::" },
 	{ "another partition", ON("arn:minio:s3:::${aws:username}-*"),
 	  "~it does not begin with arn:aws:s3:::" },
-	{ "no bucket at all", ON("arn:aws:s3:::${aws:username}-"), "~no bucket has that name" },
+	{ "no bucket at all", ON("arn:aws:s3:::${aws:username}-"),
+	  "~no bucket has that name" },
 	{ "an object without its bucket", ON("arn:aws:s3:::${aws:username}-/x"),
 	  "~no bucket has that name" },
-	{ "a way up", ON("arn:aws:s3:::${aws:username}-a/../x"), "~it has .. or // in it" },
-	{ "a double slash", ON("arn:aws:s3:::${aws:username}-a//x"), "~it has .. or // in it" },
+	{ "a way up", ON("arn:aws:s3:::${aws:username}-a/../x"),
+	  "~it has .. or // in it" },
+	{ "a double slash", ON("arn:aws:s3:::${aws:username}-a//x"),
+	  "~it has .. or // in it" },
 	{ "a quote", ON("arn:aws:s3:::${aws:username}-a\"b"),
 	  "~it has a byte that no resource needs" },
 	{ "a dollar", ON("arn:aws:s3:::${aws:username}-a$b"),
@@ -352,11 +374,12 @@ the_platforms_own_form_is_taken(void **state)
 
 	(void)state;
 	/* Neither kind nor twins: as the platform's chart has it. */
-	assert_int_equal(load("name: laf_owner_by_prefix\nstatements:\n- resources:\n"
-			      "    - 'arn:aws:s3:::${aws:username}-*'\n  effect: Allow\n"
-			      "  actions:\n    - \"s3:PutObject\"\n    - \"s3:GetObject\"\n",
-			      &set, NULL, &err),
-			 TD_OK);
+	assert_int_equal(
+		load("name: laf_owner_by_prefix\nstatements:\n- resources:\n"
+		     "    - 'arn:aws:s3:::${aws:username}-*'\n  effect: Allow\n"
+		     "  actions:\n    - \"s3:PutObject\"\n    - \"s3:GetObject\"\n",
+		     &set, NULL, &err),
+		TD_OK);
 	assert_int_equal(policy_set_count(set), 1);
 	t = policy_set_at(set, 0);
 	assert_int_equal(t->kind, POLICY_MINIO);
@@ -365,10 +388,11 @@ the_platforms_own_form_is_taken(void **state)
 	assert_false(t->dangerous);
 	assert_null(t->fenced);
 	assert_null(t->suspended);
-	assert_string_equal(t->json,
-			    "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\","
-			    "\"Action\":[\"s3:GetObject\",\"s3:PutObject\"],\"Resource\":"
-			    "[\"arn:aws:s3:::${aws:username}-*\"]}]}");
+	assert_string_equal(
+		t->json,
+		"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\","
+		"\"Action\":[\"s3:GetObject\",\"s3:PutObject\"],\"Resource\":"
+		"[\"arn:aws:s3:::${aws:username}-*\"]}]}");
 	assert_int_equal(t->json_len, strlen(t->json));
 	policy_set_free(set);
 }
@@ -390,10 +414,11 @@ what_is_narrower_than_a_prefix_is_taken(void **state)
 		struct td_buf b;
 
 		td_buf_init(&b, 4096);
-		td_buf_fmt(&b,
-			   "name: t\nstatements:\n- effect: Allow\n  actions: [s3:GetObject]"
-			   "\n  resources: [\"%s\"]\n",
-			   good[i]);
+		td_buf_fmt(
+			&b,
+			"name: t\nstatements:\n- effect: Allow\n  actions: [s3:GetObject]"
+			"\n  resources: [\"%s\"]\n",
+			good[i]);
 		if (load(td_buf_cstr(&b), &set, NULL, &err) != TD_OK)
 			fail_msg("%s: %s", good[i], err.detail);
 		assert_non_null(strstr(policy_set_at(set, 0)->json, good[i]));
@@ -409,20 +434,23 @@ denies_may_be_wide(void **state)
 	struct td_err err;
 
 	(void)state;
-	assert_int_equal(
-		load(NAME "dangerous: false\nstatements:\n"
-			  "- {effect: Deny, actions: ['s3:*'], resources: ['arn:aws:s3:::*']}\n"
-			  "- {effect: Deny, actions: [s3:CreateBucket], resources: "
-			  "['arn:aws:s3:::${aws:username}-*']}\n"
-			  "- {effect: Deny, actions: ['admin:*']}\n",
-		     &set, NULL, &err),
-		TD_OK);
-	assert_string_equal(
-		policy_set_at(set, 0)->json,
-		"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Deny\",\"Action\":"
-		"[\"s3:*\"],\"Resource\":[\"arn:aws:s3:::*\"]},{\"Effect\":\"Deny\",\"Action\":"
-		"[\"s3:CreateBucket\"],\"Resource\":[\"arn:aws:s3:::${aws:username}-*\"]},{"
-		"\"Effect\":\"Deny\",\"Action\":[\"admin:*\"]}]}");
+	assert_int_equal(load(NAME
+			      "dangerous: false\nstatements:\n"
+			      "- {effect: Deny, actions: ['s3:*'], resources: "
+			      "['arn:aws:s3:::*']}\n"
+			      "- {effect: Deny, actions: [s3:CreateBucket], resources: "
+			      "['arn:aws:s3:::${aws:username}-*']}\n"
+			      "- {effect: Deny, actions: ['admin:*']}\n",
+			      &set, NULL, &err),
+			 TD_OK);
+	assert_string_equal(policy_set_at(set, 0)->json,
+			    "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":"
+			    "\"Deny\",\"Action\":"
+			    "[\"s3:*\"],\"Resource\":[\"arn:aws:s3:::*\"]},{\"Effect\":"
+			    "\"Deny\",\"Action\":"
+			    "[\"s3:CreateBucket\"],\"Resource\":[\"arn:aws:s3:::${aws:"
+			    "username}-*\"]},{"
+			    "\"Effect\":\"Deny\",\"Action\":[\"admin:*\"]}]}");
 	policy_set_free(set);
 }
 
@@ -434,8 +462,8 @@ a_mongodb_role_is_sorted(void **state)
 	const struct policy_template *t;
 
 	(void)state;
-	assert_int_equal(load(MONGO "description: d\nactions: [insert, find, dbStats]\n", &set,
-			      NULL, &err),
+	assert_int_equal(load(MONGO "description: d\nactions: [insert, find, dbStats]\n",
+			      &set, NULL, &err),
 			 TD_OK);
 	t = policy_set_at(set, 0);
 	assert_int_equal(t->kind, POLICY_MONGODB);
@@ -461,8 +489,8 @@ only_what_is_more_than_reading_is_dangerous(void **state)
 	assert_false(policy_set_at(set, 0)->dangerous);
 	policy_set_free(set);
 	/* The mark may stand after the roles. */
-	assert_int_equal(load(MONGO "roles: [readWrite, dbAdmin]\ndangerous: true\n", &set, NULL,
-			      &err),
+	assert_int_equal(load(MONGO "roles: [readWrite, dbAdmin]\ndangerous: true\n",
+			      &set, NULL, &err),
 			 TD_OK);
 	assert_true(policy_set_at(set, 0)->dangerous);
 	assert_string_equal(policy_set_at(set, 0)->roles[0], "dbAdmin");
@@ -488,8 +516,9 @@ the_name_holds_the_content(void **state)
 	assert_int_equal(strlen(policy_set_at(a, 0)->compiled_name), 14);
 
 	/* Order and comments are not content; actions and roles are not the same. */
-	assert_int_equal(load("# c\nkind: mongodb\nactions: [find]\nname: t\n", &b, NULL, &err),
-			 TD_OK);
+	assert_int_equal(
+		load("# c\nkind: mongodb\nactions: [find]\nname: t\n", &b, NULL, &err),
+		TD_OK);
 	assert_string_equal(policy_set_at(b, 0)->compiled_name,
 			    policy_set_at(a, 0)->compiled_name);
 	policy_set_free(b);
@@ -504,28 +533,65 @@ static void
 a_policy_that_minio_would_not_take_is_refused(void **state)
 {
 	static const char *const known[] = {
-		"AbortMultipartUpload", "BypassGovernanceRetention", "CreateBucket",
-		"DeleteBucket", "DeleteBucketCors", "DeleteBucketPolicy", "DeleteObject",
-		"DeleteObjectTagging", "DeleteObjectVersion",
-		"DeleteObjectVersionTagging", "ForceDeleteBucket", "GetBucketCors",
-		"GetBucketLocation", "GetBucketNotification",
-		"GetBucketObjectLockConfiguration", "GetBucketPolicy",
-		"GetBucketPolicyStatus", "GetBucketTagging", "GetBucketVersioning",
-		"GetEncryptionConfiguration", "GetLifecycleConfiguration", "GetObject",
-		"GetObjectAttributes", "GetObjectLegalHold", "GetObjectRetention",
-		"GetObjectTagging", "GetObjectVersion", "GetObjectVersionAttributes",
-		"GetObjectVersionForReplication", "GetObjectVersionTagging",
-		"GetReplicationConfiguration", "HeadBucket", "ListAllMyBuckets",
-		"ListBucket", "ListBucketMultipartUploads", "ListBucketVersions",
-		"ListMultipartUploadParts", "ListenBucketNotification",
-		"ListenNotification", "PutBucketCors", "PutBucketNotification",
-		"PutBucketObjectLockConfiguration", "PutBucketPolicy",
-		"PutBucketTagging", "PutBucketVersioning", "PutEncryptionConfiguration",
-		"PutLifecycleConfiguration", "PutObject", "PutObjectFanOut",
-		"PutObjectLegalHold", "PutObjectRetention", "PutObjectTagging",
-		"PutObjectVersionTagging", "PutReplicationConfiguration",
-		"ReplicateDelete", "ReplicateObject", "ReplicateTags",
-		"ResetBucketReplicationState", "RestoreObject",
+		"AbortMultipartUpload",
+		"BypassGovernanceRetention",
+		"CreateBucket",
+		"DeleteBucket",
+		"DeleteBucketCors",
+		"DeleteBucketPolicy",
+		"DeleteObject",
+		"DeleteObjectTagging",
+		"DeleteObjectVersion",
+		"DeleteObjectVersionTagging",
+		"ForceDeleteBucket",
+		"GetBucketCors",
+		"GetBucketLocation",
+		"GetBucketNotification",
+		"GetBucketObjectLockConfiguration",
+		"GetBucketPolicy",
+		"GetBucketPolicyStatus",
+		"GetBucketTagging",
+		"GetBucketVersioning",
+		"GetEncryptionConfiguration",
+		"GetLifecycleConfiguration",
+		"GetObject",
+		"GetObjectAttributes",
+		"GetObjectLegalHold",
+		"GetObjectRetention",
+		"GetObjectTagging",
+		"GetObjectVersion",
+		"GetObjectVersionAttributes",
+		"GetObjectVersionForReplication",
+		"GetObjectVersionTagging",
+		"GetReplicationConfiguration",
+		"HeadBucket",
+		"ListAllMyBuckets",
+		"ListBucket",
+		"ListBucketMultipartUploads",
+		"ListBucketVersions",
+		"ListMultipartUploadParts",
+		"ListenBucketNotification",
+		"ListenNotification",
+		"PutBucketCors",
+		"PutBucketNotification",
+		"PutBucketObjectLockConfiguration",
+		"PutBucketPolicy",
+		"PutBucketTagging",
+		"PutBucketVersioning",
+		"PutEncryptionConfiguration",
+		"PutLifecycleConfiguration",
+		"PutObject",
+		"PutObjectFanOut",
+		"PutObjectLegalHold",
+		"PutObjectRetention",
+		"PutObjectTagging",
+		"PutObjectVersionTagging",
+		"PutReplicationConfiguration",
+		"ReplicateDelete",
+		"ReplicateObject",
+		"ReplicateTags",
+		"ResetBucketReplicationState",
+		"RestoreObject",
 	};
 	struct policy_set *set = NULL;
 	struct td_yaml_report report;
@@ -542,14 +608,17 @@ a_policy_that_minio_would_not_take_is_refused(void **state)
 			td_buf_fmt(&b, "  - s3:%s\n", known[i]);
 		td_buf_str(&b, "  resources:\n");
 		for (int i = 0; i < 8; i++)
-			td_buf_fmt(&b, "  - arn:aws:s3:::${aws:username}-" X16 X16 X16 X16 X16
-				       X16 "%d\n", i);
+			td_buf_fmt(&b,
+				   "  - arn:aws:s3:::${aws:username}-" X16 X16 X16 X16 X16
+					   X16 "%d\n",
+				   i);
 	}
 	assert_int_equal(td_buf_rc(&b), TD_OK);
 	assert_int_equal(load(td_buf_cstr(&b), &set, &report, &err), TD_INVALID);
-	assert_string_equal(report.text[0],
-			    "t.yaml: the policy is longer than the 20480 bytes that MinIO "
-			    "takes");
+	assert_string_equal(
+		report.text[0],
+		"t.yaml: the policy is longer than the 20480 bytes that MinIO "
+		"takes");
 	td_buf_done(&b);
 }
 
