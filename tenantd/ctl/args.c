@@ -86,20 +86,24 @@ take_value(struct scan *s, const struct ctl_option *o, const char *attached,
 	switch (o->takes) {
 	case CTL_FLAG:
 		if (attached != NULL)
-			return td_err_set(s->err, TD_INVALID, "--%s takes no value", o->name);
+			return td_err_set(s->err, TD_INVALID, "--%s takes no value",
+					  o->name);
 		return TD_OK;
 	case CTL_OPTIONAL:
 		break;
 	case CTL_VALUE:
-		if (attached == NULL && s->at + 1 < s->argc && s->argv[s->at + 1][0] != '-')
+		if (attached == NULL && s->at + 1 < s->argc &&
+		    s->argv[s->at + 1][0] != '-')
 			*ret_value = s->argv[++s->at];
 		if (*ret_value == NULL)
-			return td_err_set(s->err, TD_INVALID, "--%s needs a value: --%s=%s",
-					  o->name, o->name, o->value);
+			return td_err_set(s->err, TD_INVALID,
+					  "--%s needs a value: --%s=%s", o->name, o->name,
+					  o->value);
 		break;
 	}
 	if (*ret_value != NULL && (*ret_value)[0] == '\0')
-		return td_err_set(s->err, TD_INVALID, "--%s: the value is empty", o->name);
+		return td_err_set(s->err, TD_INVALID, "--%s: the value is empty",
+				  o->name);
 	return TD_OK;
 }
 
@@ -122,10 +126,10 @@ take_option(struct scan *s)
 		o = find_option(a, NULL, 0, word[1]);
 	}
 	if (o == NULL)
-		return td_err_set(s->err, TD_INVALID, "unknown option %.*s%s",
-				  (int)strcspn(word, "="), word,
-				  a->command == NULL ? " (a command's options come after it)"
-						     : "");
+		return td_err_set(
+			s->err, TD_INVALID, "unknown option %.*s%s",
+			(int)strcspn(word, "="), word,
+			a->command == NULL ? " (a command's options come after it)" : "");
 	rc = take_value(s, o, attached, &value);
 	if (rc != TD_OK)
 		return rc;
@@ -149,7 +153,8 @@ take_word(struct scan *s)
 		return td_err_set(s->err, TD_INVALID, "an argument is empty");
 	if (a->command != NULL) {
 		if (a->word_count == a->command->max_words)
-			return td_err_set(s->err, TD_INVALID, "unexpected argument %s%s", word,
+			return td_err_set(s->err, TD_INVALID, "unexpected argument %s%s",
+					  word,
 					  a->command->tail == CTL_TAIL
 						  ? " (the command to run comes after --)"
 						  : "");
@@ -164,7 +169,8 @@ take_word(struct scan *s)
 		return TD_OK;
 	}
 	return td_err_set(s->err, TD_INVALID, "unknown command %s%s%s",
-			  a->group != NULL ? a->group : "", a->group != NULL ? " " : "", word);
+			  a->group != NULL ? a->group : "", a->group != NULL ? " " : "",
+			  word);
 }
 
 /* Is all there that the command needs? */
@@ -181,7 +187,8 @@ check_complete(const struct ctl_args *a, struct td_err *err)
 		return td_err_set(err, TD_INVALID, "an argument is missing: %s",
 				  a->command->words);
 	if (a->command->tail == CTL_TAIL && (a->tail == NULL || a->tail[0] == NULL))
-		return td_err_set(err, TD_INVALID, "the command to run is missing: -- COMMAND");
+		return td_err_set(err, TD_INVALID,
+				  "the command to run is missing: -- COMMAND");
 	return TD_OK;
 }
 
@@ -194,8 +201,10 @@ scan_all(struct scan *s)
 		const char *word = s->argv[s->at];
 
 		if (strcmp(word, "--") == 0) {
-			if (s->args->command == NULL || s->args->command->tail != CTL_TAIL)
-				return td_err_set(s->err, TD_INVALID, "unexpected argument --");
+			if (s->args->command == NULL ||
+			    s->args->command->tail != CTL_TAIL)
+				return td_err_set(s->err, TD_INVALID,
+						  "unexpected argument --");
 			s->args->tail = s->argv + s->at + 1;
 			return TD_OK;
 		}

@@ -90,7 +90,8 @@ prepare(const struct ctl *c, const struct ctl_request *req, struct outgoing *o)
 	td_buf_fmt(&o->url, "%s%s", c->set.url, req->path);
 	if (req->token == CTL_WITH_TOKEN) {
 		td_buf_str(&o->bearer, "Bearer ");
-		td_buf_add(&o->bearer, td_secret_bytes(c->token), td_secret_len(c->token));
+		td_buf_add(&o->bearer, td_secret_bytes(c->token),
+			   td_secret_len(c->token));
 		add_header(o, "Authorization", td_buf_cstr(&o->bearer));
 	}
 	add_header(o, "If-Match", req->if_match);

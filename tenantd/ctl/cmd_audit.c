@@ -27,8 +27,8 @@ list_row(struct ctl_table *t, const json_t *item)
 enum ctl_exit
 cmd_audit_list(struct ctl *c)
 {
-	static const char *const titles[] = { "SEQ",	 "TIME",  "ACTION", "OUTCOME",
-					      "COUNT",	 "APPID", "ROLE",   "ADDRESS",
+	static const char *const titles[] = { "SEQ",	"TIME",	 "ACTION", "OUTCOME",
+					      "COUNT",	"APPID", "ROLE",   "ADDRESS",
 					      "OBJECT", "DETAIL" };
 	struct ctl_list list = CTL_LIST(titles, list_row);
 	const char *appid = ctl_value(&c->args, "appid");

@@ -33,7 +33,8 @@ make_body(const struct ctl_args *args, json_t *body)
 	if (quota == NULL)
 		return CTL_OK;
 	if (!td_yaml_bytes(quota, &bytes) || bytes > INT64_MAX) {
-		ctl_complain("--quota %s is no size; 500M, 10Gi and 0 (no limit) are", quota);
+		ctl_complain("--quota %s is no size; 500M, 10Gi and 0 (no limit) are",
+			     quota);
 		return CTL_USAGE;
 	}
 	json_object_set_new(body, "quota_bytes", json_integer((json_int_t)bytes));
@@ -64,8 +65,9 @@ put_bucket(struct ctl *c, const struct ctl_request *req, int64_t wait_ms)
 	if (c->set.output == CTL_JSON && !c->set.quiet)
 		ex = ctl_print_body(c, &a);
 	else
-		ex = say_bucket(c, json_is_true(json_object_get(a.json, "ready")) ? "ready"
-										  : "accepted");
+		ex = say_bucket(c, json_is_true(json_object_get(a.json, "ready"))
+					   ? "ready"
+					   : "accepted");
 	ctl_answer_done(&a);
 	return ex;
 }
@@ -84,8 +86,8 @@ look(struct ctl *c, const char *path)
 		return ex;
 	}
 	ex = ctl_exit_of_status(a.http.status);
-	if (ex != CTL_OK && (ex != CTL_NOT_FOUND ||
-			     strcmp(ctl_text(a.json, "code"), "not_found") != 0))
+	if (ex != CTL_OK &&
+	    (ex != CTL_NOT_FOUND || strcmp(ctl_text(a.json, "code"), "not_found") != 0))
 		ctl_problem(&a);
 	ctl_answer_done(&a);
 	return ex;
@@ -189,7 +191,8 @@ cmd_bucket_delete(struct ctl *c)
 	if (ex == CTL_OK) {
 		ctl_answer_done(&a);
 		if (wait_ms > 0)
-			ex = ctl_wait_bucket(c, td_buf_cstr(&path), CTL_GONE, wait_ms, &a);
+			ex = ctl_wait_bucket(c, td_buf_cstr(&path), CTL_GONE, wait_ms,
+					     &a);
 		if (ex == CTL_OK && wait_ms > 0)
 			ctl_answer_done(&a);
 	}

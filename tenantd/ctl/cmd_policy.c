@@ -139,8 +139,9 @@ compiled(const struct policy_template *t, const char *appid, json_t **ret)
 	struct td_buf sa;
 
 	if (t->kind == POLICY_MONGODB) {
-		*ret = json_pack("{s:o, s:o}", "actions", words(t->actions, t->action_count),
-				 "roles", words(t->roles, t->role_count));
+		*ret = json_pack("{s:o, s:o}", "actions",
+				 words(t->actions, t->action_count), "roles",
+				 words(t->roles, t->role_count));
 		return CTL_OK;
 	}
 	if (appid == NULL) {

@@ -77,9 +77,11 @@ add_spec(const struct ctl_args *args, json_t *spec, json_t *labels, json_t *limi
 		json_object_set_new(spec, "deletion_protection",
 				    json_boolean(strcmp(protect, "on") == 0));
 	}
-	for (size_t at = 0; rc == TD_OK && (v = ctl_next_value(args, "label", &at)) != NULL;)
+	for (size_t at = 0;
+	     rc == TD_OK && (v = ctl_next_value(args, "label", &at)) != NULL;)
 		rc = ctl_label_add(labels, v, err);
-	for (size_t at = 0; rc == TD_OK && (v = ctl_next_value(args, "limit", &at)) != NULL;)
+	for (size_t at = 0;
+	     rc == TD_OK && (v = ctl_next_value(args, "limit", &at)) != NULL;)
 		rc = ctl_limit_add(limits, v, err);
 	return rc;
 }
@@ -103,7 +105,8 @@ create_spec(const struct ctl_args *args, json_t *spec, struct td_err *err)
 	enum td_rc rc = add_spec(args, spec, labels, limits, err);
 	const char *v;
 
-	for (size_t at = 0; rc == TD_OK && (v = ctl_next_value(args, "bucket", &at)) != NULL;)
+	for (size_t at = 0;
+	     rc == TD_OK && (v = ctl_next_value(args, "bucket", &at)) != NULL;)
 		rc = ctl_bucket_add(buckets, v, err);
 	add_filled(spec, "labels", labels);
 	add_filled(spec, "limits", limits);
@@ -153,14 +156,16 @@ set_spec(const struct ctl_args *args, const json_t *now, json_t *spec, struct td
 	if (ctl_has(args, "label") || ctl_has(args, "unset-label")) {
 		all = json_deep_copy(json_object_get(now, "labels"));
 		json_object_update(all, labels);
-		for (size_t at = 0; (v = ctl_next_value(args, "unset-label", &at)) != NULL;)
+		for (size_t at = 0;
+		     (v = ctl_next_value(args, "unset-label", &at)) != NULL;)
 			json_object_del(all, v);
 		json_object_set_new(spec, "labels", all);
 	}
 	if (ctl_has(args, "limit") || ctl_has(args, "unset-limit")) {
 		all = json_deep_copy(json_object_get(now, "limits"));
 		json_object_update(all, limits);
-		for (size_t at = 0; (v = ctl_next_value(args, "unset-limit", &at)) != NULL;)
+		for (size_t at = 0;
+		     (v = ctl_next_value(args, "unset-limit", &at)) != NULL;)
 			json_object_del(all, v);
 		json_object_set_new(spec, "limits", all);
 	}
@@ -252,7 +257,8 @@ add_pairs(struct td_buf *out, const char *title, const json_t *object, bool size
 	td_buf_fmt(out, "%-12s", title);
 	if (json_object_size(o) == 0)
 		td_buf_char(out, '-');
-	for (void *it = json_object_iter(o); it != NULL; it = json_object_iter_next(o, it)) {
+	for (void *it = json_object_iter(o); it != NULL;
+	     it = json_object_iter_next(o, it)) {
 		const char *key = json_object_iter_key(it);
 		bool size = sizes && strstr(key, "_bytes") != NULL;
 
@@ -269,8 +275,8 @@ add_pairs(struct td_buf *out, const char *title, const json_t *object, bool size
 static void
 print_resources(struct ctl *c, const json_t *resources, struct td_err *err)
 {
-	static const char *const titles[] = { "RESOURCE", "CONDITION", "STATUS", "SINCE", "REASON",
-					      "MESSAGE" };
+	static const char *const titles[] = { "RESOURCE", "CONDITION", "STATUS",
+					      "SINCE",	  "REASON",    "MESSAGE" };
 	static const char *const names[] = { "object", "database", "volume" };
 	struct ctl_table t;
 
@@ -297,7 +303,8 @@ print_resources(struct ctl *c, const json_t *resources, struct td_err *err)
 static void
 print_buckets(struct ctl *c, const json_t *buckets, struct td_err *err)
 {
-	static const char *const titles[] = { "BUCKET", "S3 NAME", "MODE", "QUOTA", "READY" };
+	static const char *const titles[] = { "BUCKET", "S3 NAME", "MODE", "QUOTA",
+					      "READY" };
 	struct ctl_table t;
 
 	ctl_table_init(&t, titles, 5);
@@ -307,9 +314,10 @@ print_buckets(struct ctl *c, const json_t *buckets, struct td_err *err)
 		ctl_table_cell(&t, ctl_text(b, "name"));
 		ctl_table_cell(&t, ctl_text(b, "bucket"));
 		ctl_table_cell(&t, ctl_text(b, "mode"));
-		ctl_table_cell(&t, json_integer_value(json_object_get(b, "quota_bytes")) == 0
-					   ? ""
-					   : ctl_text_size(b, "quota_bytes"));
+		ctl_table_cell(&t,
+			       json_integer_value(json_object_get(b, "quota_bytes")) == 0
+				       ? ""
+				       : ctl_text_size(b, "quota_bytes"));
 		ctl_table_cell(&t, ctl_text(b, "ready"));
 	}
 	if (json_array_size(buckets) > 0)
@@ -354,7 +362,8 @@ cmd_tenant_get(struct ctl *c)
 	print_resources(c, json_object_get(a.json, "resources"), &err);
 	print_buckets(c, json_object_get(a.json, "buckets"), &err);
 	if (json_is_string(json_object_get(a.json, "more")))
-		td_buf_fmt(&c->out, "\nmore: tenantctl bucket list %s\n", c->args.words[0]);
+		td_buf_fmt(&c->out, "\nmore: tenantctl bucket list %s\n",
+			   c->args.words[0]);
 	ctl_answer_done(&a);
 	if (err.rc != TD_OK) {
 		ctl_complain("no memory for the table");
@@ -377,8 +386,8 @@ list_row(struct ctl_table *t, const json_t *item)
 enum ctl_exit
 cmd_tenant_list(struct ctl *c)
 {
-	static const char *const titles[] = { "APPID", "PHASE", "PLAN", "REGION", "BUCKETS",
-					      "CREATED" };
+	static const char *const titles[] = { "APPID",	"PHASE",   "PLAN",
+					      "REGION", "BUCKETS", "CREATED" };
 	struct ctl_list list = CTL_LIST(titles, list_row);
 	const char *phase = ctl_value(&c->args, "phase");
 	enum ctl_exit ex = ctl_limit_option(c, &list.limit);

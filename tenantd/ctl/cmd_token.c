@@ -23,7 +23,8 @@ make_body(const struct ctl_args *args, json_t *body)
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		const char *v = ctl_value(args, texts[i]);
 
-		if (v != NULL && json_object_set_new(body, texts[i], json_string(v)) != 0) {
+		if (v != NULL &&
+		    json_object_set_new(body, texts[i], json_string(v)) != 0) {
 			ctl_complain("--%s: not UTF-8", texts[i]);
 			return CTL_USAGE;
 		}
@@ -154,8 +155,8 @@ list_row(struct ctl_table *t, const json_t *item)
 enum ctl_exit
 cmd_token_list(struct ctl *c)
 {
-	static const char *const titles[] = { "ID", "ROLE", "APPID", "CREATED", "EXPIRES",
-					      "LABEL" };
+	static const char *const titles[] = { "ID",	 "ROLE",    "APPID",
+					      "CREATED", "EXPIRES", "LABEL" };
 	struct ctl_list list = CTL_LIST(titles, list_row);
 	const char *appid = ctl_value(&c->args, "appid");
 	enum ctl_exit ex = ctl_limit_option(c, &list.limit);

@@ -3,11 +3,16 @@
  */
 #include "internal.h"
 
-#define WAIT                                                                              \
-	{ "wait", 0, CTL_OPTIONAL, CTL_ONCE, "TIME",                                      \
-	  "wait until the backends hold it, at most TIME (120s);\n"                       \
-	  "exit status 6 when the time was not enough" }
-#define END { 0 }
+#define WAIT                                                                             \
+	{                                                                                \
+		"wait", 0, CTL_OPTIONAL, CTL_ONCE, "TIME",                               \
+			"wait until the backends hold it, at most TIME (120s);\n"        \
+			"exit status 6 when the time was not enough"                     \
+	}
+#define END                                                                              \
+	{                                                                                \
+		0                                                                        \
+	}
 
 const struct ctl_option ctl_global_options[] = {
 	{ "url", 0, CTL_VALUE, CTL_ONCE, "URL",
@@ -25,12 +30,16 @@ const struct ctl_option ctl_global_options[] = {
 	END,
 };
 
-#define PROTECT                                                                           \
-	{ "deletion-protection", 0, CTL_VALUE, CTL_ONCE, "on|off",                        \
-	  "refuse to delete this tenant" }
-#define LIMIT                                                                             \
-	{ "limit", 0, CTL_VALUE, CTL_MANY, "NAME=SIZE",                                   \
-	  "override a limit of the plan: 100, 500M, 10Gi,\nunlimited" }
+#define PROTECT                                                                          \
+	{                                                                                \
+		"deletion-protection", 0, CTL_VALUE, CTL_ONCE, "on|off",                 \
+			"refuse to delete this tenant"                                   \
+	}
+#define LIMIT                                                                            \
+	{                                                                                \
+		"limit", 0, CTL_VALUE, CTL_MANY, "NAME=SIZE",                            \
+			"override a limit of the plan: 100, 500M, 10Gi,\nunlimited"      \
+	}
 
 static const struct ctl_option tenant_create_options[] = {
 	{ "plan", 0, CTL_VALUE, CTL_ONCE, "NAME", "plan; left out: the default one" },
@@ -65,7 +74,8 @@ static const struct ctl_option tenant_list_options[] = {
 };
 
 static const struct ctl_option tenant_delete_options[] = {
-	{ "force", 0, CTL_FLAG, CTL_ONCE, NULL, "without the grace time: it cannot be undone" },
+	{ "force", 0, CTL_FLAG, CTL_ONCE, NULL,
+	  "without the grace time: it cannot be undone" },
 	{ "wait", 0, CTL_OPTIONAL, CTL_ONCE, "TIME",
 	  "wait until it is gone, at most TIME (120s); useful\nwith --force" },
 	END,
@@ -142,18 +152,21 @@ static const struct ctl_option policy_compile_options[] = {
 };
 
 const struct ctl_command ctl_commands[] = {
-	{ "tenant", "create", "APPID", 1, 1, CTL_NO_TAIL, CTL_REMOTE, tenant_create_options,
-	  "make a tenant, or change it",
-	  "Makes a tenant: users, buckets and database on the backends of its region. If\n"
-	  "there is one already, its plan becomes the one given, labels and limits given\n"
-	  "replace all of their kind, buckets given are added or changed, and what is not\n"
+	{ "tenant", "create", "APPID", 1, 1, CTL_NO_TAIL, CTL_REMOTE,
+	  tenant_create_options, "make a tenant, or change it",
+	  "Makes a tenant: users, buckets and database on the backends of its region. "
+	  "If\n"
+	  "there is one already, its plan becomes the one given, labels and limits "
+	  "given\n"
+	  "replace all of their kind, buckets given are added or changed, and what is "
+	  "not\n"
 	  "given stays. So running it twice does no harm.",
 	  "tenantctl tenant create abc123 --plan standard --bucket data --wait\n"
 	  "tenantctl tenant create abc123 --bucket web:readonly:10Gi --label team=x",
 	  cmd_tenant_create },
-	{ "tenant", "get", "APPID", 1, 1, CTL_NO_TAIL, CTL_REMOTE, NULL,
-	  "show a tenant",
-	  "Shows what is desired of a tenant and what the backends hold. A resource that is\n"
+	{ "tenant", "get", "APPID", 1, 1, CTL_NO_TAIL, CTL_REMOTE, NULL, "show a tenant",
+	  "Shows what is desired of a tenant and what the backends hold. A resource that "
+	  "is\n"
 	  "not ready says why.",
 	  "tenantctl tenant get abc123\n"
 	  "tenantctl tenant get abc123 --output json | jq .resources",
@@ -165,46 +178,54 @@ const struct ctl_command ctl_commands[] = {
 	  cmd_tenant_list },
 	{ "tenant", "set", "APPID", 1, 1, CTL_NO_TAIL, CTL_REMOTE, tenant_set_options,
 	  "change plan, labels, limits",
-	  "Changes single things of a tenant and leaves the rest as it is. When somebody\n"
+	  "Changes single things of a tenant and leaves the rest as it is. When "
+	  "somebody\n"
 	  "else changes it meanwhile, it is read and tried again.",
 	  "tenantctl tenant set abc123 --plan large --wait\n"
 	  "tenantctl tenant set abc123 --limit object_bytes=10Gi --unset-label team",
 	  cmd_tenant_set },
 	{ "tenant", "suspend", "APPID", 1, 1, CTL_NO_TAIL, CTL_REMOTE, wait_only,
 	  "cut a tenant off, keep its data",
-	  "Ends all access of a tenant: its credentials, temporary and presigned ones made\n"
+	  "Ends all access of a tenant: its credentials, temporary and presigned ones "
+	  "made\n"
 	  "from them, open database sessions, anonymous buckets. The data stays.",
 	  "tenantctl tenant suspend abc123 --wait", cmd_tenant_suspend },
 	{ "tenant", "resume", "APPID", 1, 1, CTL_NO_TAIL, CTL_REMOTE, wait_only,
-	  "undo a suspend", "Brings back all access, with the same credentials as before.",
+	  "undo a suspend",
+	  "Brings back all access, with the same credentials as before.",
 	  "tenantctl tenant resume abc123 --wait", cmd_tenant_resume },
-	{ "tenant", "delete", "APPID", 1, 1, CTL_NO_TAIL, CTL_REMOTE, tenant_delete_options,
-	  "delete a tenant",
-	  "Ends all access at once and removes the data after the grace time; until then\n"
+	{ "tenant", "delete", "APPID", 1, 1, CTL_NO_TAIL, CTL_REMOTE,
+	  tenant_delete_options, "delete a tenant",
+	  "Ends all access at once and removes the data after the grace time; until "
+	  "then\n"
 	  "`tenant undelete` brings it back. The appid is never used again.",
 	  "tenantctl tenant delete abc123\n"
 	  "tenantctl tenant delete abc123 --force --wait=10m",
 	  cmd_tenant_delete },
 	{ "tenant", "undelete", "APPID", 1, 1, CTL_NO_TAIL, CTL_REMOTE, wait_only,
-	  "undo a delete within the grace time", "Brings back a tenant whose data is still there.",
+	  "undo a delete within the grace time",
+	  "Brings back a tenant whose data is still there.",
 	  "tenantctl tenant undelete abc123 --wait", cmd_tenant_undelete },
 
-	{ "bucket", "create", "APPID NAME", 2, 2, CTL_NO_TAIL, CTL_REMOTE, bucket_put_options,
-	  "add a bucket",
-	  "Adds a bucket to a tenant. On the object store it is called APPID-NAME. If there\n"
+	{ "bucket", "create", "APPID NAME", 2, 2, CTL_NO_TAIL, CTL_REMOTE,
+	  bucket_put_options, "add a bucket",
+	  "Adds a bucket to a tenant. On the object store it is called APPID-NAME. If "
+	  "there\n"
 	  "is one already, mode and quota become those given.",
 	  "tenantctl bucket create abc123 data --wait\n"
 	  "tenantctl bucket create abc123 web --mode readonly --quota 10Gi",
 	  cmd_bucket_create },
-	{ "bucket", "set", "APPID NAME", 2, 2, CTL_NO_TAIL, CTL_REMOTE, bucket_put_options,
-	  "change mode or quota of a bucket", "Changes a bucket that is there.",
+	{ "bucket", "set", "APPID NAME", 2, 2, CTL_NO_TAIL, CTL_REMOTE,
+	  bucket_put_options, "change mode or quota of a bucket",
+	  "Changes a bucket that is there.",
 	  "tenantctl bucket set abc123 web --mode private --wait", cmd_bucket_set },
 	{ "bucket", "list", "APPID", 1, 1, CTL_NO_TAIL, CTL_REMOTE, limit_only,
 	  "list buckets of a tenant", "Lists the buckets of a tenant.",
 	  "tenantctl bucket list abc123", cmd_bucket_list },
 	{ "bucket", "delete", "APPID NAME", 2, 2, CTL_NO_TAIL, CTL_REMOTE,
 	  bucket_delete_options, "delete a bucket",
-	  "Deletes an empty bucket; one that holds objects is refused (exit status 4) unless\n"
+	  "Deletes an empty bucket; one that holds objects is refused (exit status 4) "
+	  "unless\n"
 	  "--purge is given.",
 	  "tenantctl bucket delete abc123 old\n"
 	  "tenantctl bucket delete abc123 old --purge",
@@ -212,7 +233,8 @@ const struct ctl_command ctl_commands[] = {
 
 	{ "token", "create", "", 0, 0, CTL_NO_TAIL, CTL_REMOTE, token_create_options,
 	  "make an API token",
-	  "Makes a token and prints it, alone, on standard output. tenantd keeps only its\n"
+	  "Makes a token and prints it, alone, on standard output. tenantd keeps only "
+	  "its\n"
 	  "hash: it cannot be shown again.",
 	  "tenantctl token create --role runtime --appid abc123 --to-file pod.token\n"
 	  "tenantctl token create --role auditor --ttl 30d --label \"yearly audit\"",
@@ -220,22 +242,25 @@ const struct ctl_command ctl_commands[] = {
 	{ "token", "list", "", 0, 0, CTL_NO_TAIL, CTL_REMOTE, token_list_options,
 	  "list API tokens", "Lists tokens by their ids, never the tokens themselves.",
 	  "tenantctl token list --appid abc123", cmd_token_list },
-	{ "token", "delete", "ID", 1, 1, CTL_NO_TAIL, CTL_REMOTE, NULL, "revoke an API token",
-	  "Ends a token, at once.", "tenantctl token delete 0011223344556677",
-	  cmd_token_delete },
+	{ "token", "delete", "ID", 1, 1, CTL_NO_TAIL, CTL_REMOTE, NULL,
+	  "revoke an API token", "Ends a token, at once.",
+	  "tenantctl token delete 0011223344556677", cmd_token_delete },
 
-	{ NULL, "credentials", "[APPID]", 0, 1, CTL_NO_TAIL, CTL_REMOTE, credentials_options,
-	  "print a tenant's credentials",
-	  "Prints the credentials that pods of a tenant are given, secrets included. Each\n"
+	{ NULL, "credentials", "[APPID]", 0, 1, CTL_NO_TAIL, CTL_REMOTE,
+	  credentials_options, "print a tenant's credentials",
+	  "Prints the credentials that pods of a tenant are given, secrets included. "
+	  "Each\n"
 	  "call is recorded in the audit.\n\n"
-	  "env is KEY='value' lines for a shell. credential-process is what the AWS command\n"
+	  "env is KEY='value' lines for a shell. credential-process is what the AWS "
+	  "command\n"
 	  "line expects of a program named in its configuration.",
 	  "eval \"$(tenantctl credentials abc123 --format env)\"\n"
 	  "tenantctl credentials --token-file /run/pod.token --format credential-process",
 	  cmd_credentials },
 	{ NULL, "exec", "", 0, 0, CTL_TAIL, CTL_REMOTE, exec_options,
 	  "run a program with a tenant's credentials",
-	  "Replaces itself by COMMAND, with the platform's variables in its environment:\n"
+	  "Replaces itself by COMMAND, with the platform's variables in its "
+	  "environment:\n"
 	  "APPID, DB_URI, OSS_ACCESS_KEY, OSS_ACCESS_SECRET, OSS_INTERNAL_ENDPOINT,\n"
 	  "OSS_EXTERNAL_ENDPOINT, OSS_REGION. The token is not passed on.\n\n"
 	  "The environment is made once: it does not follow a later rotation of the\n"
@@ -245,7 +270,8 @@ const struct ctl_command ctl_commands[] = {
 	  cmd_exec },
 	{ NULL, "status", "", 0, 0, CTL_NO_TAIL, CTL_REMOTE, NULL,
 	  "is tenantd up, and are its backends?",
-	  "Shows health, readiness and backends. Needs no token. Exit status 1 when something\n"
+	  "Shows health, readiness and backends. Needs no token. Exit status 1 when "
+	  "something\n"
 	  "is not ready.",
 	  "tenantctl status\n"
 	  "tenantctl status --quiet && echo ready",
@@ -255,16 +281,19 @@ const struct ctl_command ctl_commands[] = {
 	  "tenantctl audit list --appid abc123\n"
 	  "tenantctl audit list --after 4711 --output json",
 	  cmd_audit_list },
-	{ "policy", "compile", "FILE", 1, 1, CTL_NO_TAIL, CTL_LOCAL, policy_compile_options,
-	  "show what a policy template becomes",
-	  "Compiles a policy template and prints what the backend is given. Needs no tenantd.",
+	{ "policy", "compile", "FILE", 1, 1, CTL_NO_TAIL, CTL_LOCAL,
+	  policy_compile_options, "show what a policy template becomes",
+	  "Compiles a policy template and prints what the backend is given. Needs no "
+	  "tenantd.",
 	  "tenantctl policy compile policies/laf_owner_by_prefix.yaml\n"
 	  "tenantctl policy compile policies/laf_owner_by_prefix.yaml --appid abc123",
 	  cmd_policy_compile },
 	{ "policy", "check", "FILE...", 1, CTL_ANY_WORDS, CTL_NO_TAIL, CTL_LOCAL, NULL,
 	  "check policy templates",
-	  "Checks policy templates, and says of each refused one file, line and reason (exit\n"
-	  "status 1). A folder is checked as a whole, as tenantd loads it. Needs no tenantd.",
+	  "Checks policy templates, and says of each refused one file, line and reason "
+	  "(exit\n"
+	  "status 1). A folder is checked as a whole, as tenantd loads it. Needs no "
+	  "tenantd.",
 	  "tenantctl policy check policies\n"
 	  "tenantctl policy check my.yaml other.yaml",
 	  cmd_policy_check },

@@ -9,10 +9,10 @@
 /* Exit statuses, documented in tenantctl(1). Scripts rely on them: append, never renumber. */
 enum ctl_exit {
 	CTL_OK = 0,
-	CTL_ERROR = 1,	     /* tenantd answered with an error, or something failed here */
-	CTL_USAGE = 2,	     /* the command line, or a file that it needs, is wrong */
-	CTL_NOT_FOUND = 3,   /* 404, 410 */
-	CTL_CONFLICT = 4,    /* 409, 412, or somebody else's object stands in the way */
+	CTL_ERROR = 1,	   /* tenantd answered with an error, or something failed here */
+	CTL_USAGE = 2,	   /* the command line, or a file that it needs, is wrong */
+	CTL_NOT_FOUND = 3, /* 404, 410 */
+	CTL_CONFLICT = 4,  /* 409, 412, or somebody else's object stands in the way */
 	CTL_UNREACHABLE = 5, /* no answer from tenantd */
 	CTL_TIMEOUT = 6,     /* --wait: not settled in time */
 	CTL_DENIED = 7,	     /* 401, 403 */

@@ -12,7 +12,8 @@
 
 /* A program that was given a tenant's credentials is not shown the way to the token that
  * fetched them. */
-static const char *const ours[] = { "TENANTD_TOKEN_FILE", "TENANTD_TOKEN", "TENANTD_STATE" };
+static const char *const ours[] = { "TENANTD_TOKEN_FILE", "TENANTD_TOKEN",
+				    "TENANTD_STATE" };
 
 static bool
 has_key(const char *entry, const char *key, size_t len)
@@ -123,7 +124,8 @@ add_new(const char *text, char **list, size_t *count, struct td_err *reterr)
 		/* The line itself may hold a secret: only its number is told. */
 		if (!read_line(&text, &line)) {
 			rc = td_err_set(reterr, TD_INVALID,
-					"credentials: line %u is not KEY='value'", number);
+					"credentials: line %u is not KEY='value'",
+					number);
 			break;
 		}
 		entry = strdup(td_buf_cstr(&line));

@@ -85,16 +85,18 @@ help_list(const char *group, struct td_buf *out)
 	if (group != NULL)
 		td_buf_fmt(out, "usage: tenantctl %s COMMAND ...\n\n", group);
 	else
-		td_buf_str(out, "usage: tenantctl COMMAND ...\n\n"
-				"The command line of tenantd, which keeps the tenants of a\n"
-				"serverless platform apart.\n\n");
+		td_buf_str(out,
+			   "usage: tenantctl COMMAND ...\n\n"
+			   "The command line of tenantd, which keeps the tenants of a\n"
+			   "serverless platform apart.\n\n");
 	td_buf_str(out, "Commands:\n");
 	for (const struct ctl_command *c = ctl_commands; c->name != NULL; c++)
 		if (group == NULL || (c->group != NULL && strcmp(group, c->group) == 0))
 			add_command_line(out, c);
 	add_options(out, "Options of every command", ctl_global_options);
-	td_buf_fmt(out, "\n`tenantctl %s%sCOMMAND --help` shows its arguments and examples; "
-			"exit\nstatuses are in tenantctl(1).\n",
+	td_buf_fmt(out,
+		   "\n`tenantctl %s%sCOMMAND --help` shows its arguments and examples; "
+		   "exit\nstatuses are in tenantctl(1).\n",
 		   group != NULL ? group : "", group != NULL ? " " : "");
 }
 

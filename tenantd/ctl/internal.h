@@ -71,9 +71,9 @@ enum td_rc ctl_duration(const char *text, int64_t *ret_ms,
 
 struct ctl_request {
 	const char *method;
-	const char *path; /* with its query, encoded */
-	struct json_t *body;	/* NULL: none. Borrowed */
-	const char *if_match;	/* NULL: none */
+	const char *path;     /* with its query, encoded */
+	struct json_t *body;  /* NULL: none. Borrowed */
+	const char *if_match; /* NULL: none */
 	const char *if_none_match;
 	int64_t wait_ms; /* how long tenantd itself may hold the answer */
 	enum { CTL_WITH_TOKEN, CTL_WITHOUT_TOKEN } token;
@@ -88,8 +88,8 @@ struct ctl_answer {
  * One request. CTL_OK: an answer came, whatever its status; ctl_answer_done ends it.
  * Otherwise what happened is in *reterr and nobody was told.
  */
-enum ctl_exit ctl_send(struct ctl *c, const struct ctl_request *req, struct ctl_answer *ret,
-		       struct td_err *reterr) TD_MUST_CHECK;
+enum ctl_exit ctl_send(struct ctl *c, const struct ctl_request *req,
+		       struct ctl_answer *ret, struct td_err *reterr) TD_MUST_CHECK;
 /* The same, and whatever fails, an error as answer too, is told. */
 enum ctl_exit ctl_call(struct ctl *c, const struct ctl_request *req,
 		       struct ctl_answer *ret) TD_MUST_CHECK;
@@ -136,13 +136,15 @@ struct ctl_list {
 	const char *const *titles;
 	size_t title_count;
 	void (*row)(struct ctl_table *t, const struct json_t *item);
-	uint64_t limit; /* most items; 0: all */
+	uint64_t limit;	   /* most items; 0: all */
 	const char *start; /* where to begin; NULL: at the beginning */
 };
 /* A list as all of the API's are; titles is an array. */
-#define CTL_LIST(titles, row)                                                             \
-	{ NULL, "items", "next_cursor", "cursor", titles, sizeof(titles) / sizeof((titles)[0]), \
-	  row, 0, NULL }
+#define CTL_LIST(titles, row)                                                            \
+	{                                                                                \
+		NULL, "items", "next_cursor", "cursor", titles,                          \
+			sizeof(titles) / sizeof((titles)[0]), row, 0, NULL               \
+	}
 /* --limit: how many at most; 0 when it was not given. */
 enum ctl_exit ctl_limit_option(struct ctl *c, uint64_t *ret) TD_MUST_CHECK;
 enum ctl_exit ctl_list_print(struct ctl *c, const struct ctl_list *list) TD_MUST_CHECK;

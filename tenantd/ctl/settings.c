@@ -61,10 +61,11 @@ ctl_url_set(const char *url, struct ctl_settings *set, struct td_err *reterr)
 	len = strcspn(host, "/?#@");
 	if (len == 0 || (host[len] != '\0' && strcmp(host + len, "/") != 0) ||
 	    !put(set->url, sizeof(set->url), url))
-		return td_err_set(reterr, TD_INVALID,
-				  "%s: expected http://HOST[:PORT], https://HOST[:PORT] or "
-				  "unix:/PATH",
-				  url);
+		return td_err_set(
+			reterr, TD_INVALID,
+			"%s: expected http://HOST[:PORT], https://HOST[:PORT] or "
+			"unix:/PATH",
+			url);
 	if (host[len] == '/')
 		set->url[strlen(set->url) - 1] = '\0';
 	set->unix_socket[0] = '\0';
@@ -149,8 +150,8 @@ read_output(const struct ctl_args *args, struct ctl_settings *set, struct td_err
 	else if (strcmp(output, "json") == 0)
 		set->output = CTL_JSON;
 	else
-		return td_err_set(reterr, TD_INVALID, "--output %s: expected table or json",
-				  output);
+		return td_err_set(reterr, TD_INVALID,
+				  "--output %s: expected table or json", output);
 	return TD_OK;
 }
 
@@ -168,13 +169,16 @@ ctl_settings_read(const struct ctl_args *args, struct ctl_settings *ret,
 		state = DEFAULT_STATE;
 	if (token == NULL)
 		token = environment("TENANTD_TOKEN_FILE");
-	if (token != NULL ? !put(set.token_file, sizeof(set.token_file), token)
-			  : snprintf(set.token_file, sizeof(set.token_file), "%s/admin.token",
-				     state) >= (int)sizeof(set.token_file))
-		return td_err_set(reterr, TD_INVALID, "the path of the token file is too long");
+	if (token != NULL
+		    ? !put(set.token_file, sizeof(set.token_file), token)
+		    : snprintf(set.token_file, sizeof(set.token_file), "%s/admin.token",
+			       state) >= (int)sizeof(set.token_file))
+		return td_err_set(reterr, TD_INVALID,
+				  "the path of the token file is too long");
 	if (timeout != NULL && ctl_duration(timeout, &set.timeout_ms, NULL) != TD_OK)
 		return td_err_set(reterr, TD_INVALID,
-				  "--timeout %s: expected a time such as 30, 30s or 2m", timeout);
+				  "--timeout %s: expected a time such as 30, 30s or 2m",
+				  timeout);
 	if (set.timeout_ms > MAX_TIMEOUT_MS)
 		set.timeout_ms = MAX_TIMEOUT_MS;
 	set.ca_file = ctl_value(args, "ca-file");

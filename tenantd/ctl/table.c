@@ -32,8 +32,8 @@ sequence(const unsigned char *p, size_t left, uint32_t *ret_code)
 			return 0;
 		code = code << 6 | (p[i] & 0x3fU);
 	}
-	if (len > 1 && (code < least[len] || code > 0x10ffff ||
-			(code >= 0xd800 && code < 0xe000)))
+	if (len > 1 &&
+	    (code < least[len] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)))
 		return 0;
 	*ret_code = code;
 	return len;
@@ -151,7 +151,9 @@ ctl_table_flush(struct ctl_table *t, struct td_buf *out)
 void
 ctl_size_text(uint64_t bytes, char out[CTL_SIZE_TEXT])
 {
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	static const char *const units[] = {
+		"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"
+	};
 	size_t u = 0;
 	uint64_t whole = bytes;
 	uint64_t rest = 0;
@@ -163,7 +165,8 @@ ctl_size_text(uint64_t bytes, char out[CTL_SIZE_TEXT])
 		u++;
 	}
 	if (rest == 0)
-		snprintf(out, CTL_SIZE_TEXT, "%llu %s", (unsigned long long)whole, units[u]);
+		snprintf(out, CTL_SIZE_TEXT, "%llu %s", (unsigned long long)whole,
+			 units[u]);
 	else
 		snprintf(out, CTL_SIZE_TEXT, "%llu.%llu %s", (unsigned long long)whole,
 			 (unsigned long long)(rest * 10 / 1024), units[u]);

@@ -18,8 +18,8 @@ struct ctl_table {
 	size_t columns;
 	const char *titles[CTL_TABLE_COLUMNS];
 	size_t width[CTL_TABLE_COLUMNS];
-	bool titled;	      /* the titles are out */
-	size_t cells;	      /* in `text`, each ended by a NUL */
+	bool titled;  /* the titles are out */
+	size_t cells; /* in `text`, each ended by a NUL */
 	struct td_buf text;
 };
 

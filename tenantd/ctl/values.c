@@ -40,7 +40,8 @@ set_member(json_t *object, const char *key, json_t *value, struct td_err *reterr
 		return td_err_set(reterr, TD_INVALID, "%s is given twice", key);
 	}
 	if (value == NULL || json_object_set_new(object, key, value) != 0)
-		return td_err_set(reterr, TD_INVALID, "%s: no text that can be sent", key);
+		return td_err_set(reterr, TD_INVALID, "%s: no text that can be sent",
+				  key);
 	return TD_OK;
 }
 
@@ -61,13 +62,15 @@ ctl_bucket_add(struct json_t *list, const char *text, struct td_err *reterr)
 				  "--bucket %s: expected NAME[:MODE[:QUOTA]]", text);
 	if (quota[0] != '\0' && !size_value(quota, &bytes))
 		return td_err_set(reterr, TD_INVALID,
-				  "--bucket %s: %s is no size; 500M and 10Gi are", text, quota);
+				  "--bucket %s: %s is no size; 500M and 10Gi are", text,
+				  quota);
 	b = json_object();
 	rc = set_member(b, "name", json_string(name), reterr);
 	if (rc == TD_OK && mode[0] != '\0')
 		rc = set_member(b, "mode", json_string(mode), reterr);
 	if (rc == TD_OK && quota[0] != '\0')
-		rc = set_member(b, "quota_bytes", json_integer((json_int_t)bytes), reterr);
+		rc = set_member(b, "quota_bytes", json_integer((json_int_t)bytes),
+				reterr);
 	if (rc != TD_OK) {
 		json_decref(b);
 		return rc;
@@ -98,7 +101,8 @@ ctl_label_add(struct json_t *object, const char *text, struct td_err *reterr)
 	const char *value = cut(text, key, sizeof(key));
 
 	if (value == NULL)
-		return td_err_set(reterr, TD_INVALID, "--label %s: expected KEY=VALUE", text);
+		return td_err_set(reterr, TD_INVALID, "--label %s: expected KEY=VALUE",
+				  text);
 	return set_member(object, key, json_string(value), reterr);
 }
 
@@ -110,13 +114,15 @@ ctl_limit_add(struct json_t *object, const char *text, struct td_err *reterr)
 	uint64_t number = 0;
 
 	if (value == NULL)
-		return td_err_set(reterr, TD_INVALID, "--limit %s: expected NAME=SIZE", text);
+		return td_err_set(reterr, TD_INVALID, "--limit %s: expected NAME=SIZE",
+				  text);
 	if (strcmp(value, "unlimited") == 0)
 		return set_member(object, key, json_string(value), reterr);
 	if (!size_value(value, &number))
-		return td_err_set(reterr, TD_INVALID,
-				  "--limit %s: %s is no size; 100, 500M, 10Gi and unlimited are",
-				  text, value);
+		return td_err_set(
+			reterr, TD_INVALID,
+			"--limit %s: %s is no size; 100, 500M, 10Gi and unlimited are",
+			text, value);
 	return set_member(object, key, json_integer((json_int_t)number), reterr);
 }
 
@@ -131,9 +137,9 @@ ctl_duration(const char *text, int64_t *ret_ms, struct td_err *reterr)
 	else if (!td_yaml_duration(text, &ms))
 		ms = 0;
 	if (ms <= 0)
-		return td_err_set(reterr, TD_INVALID,
-				  "%s is no time; 90 (seconds), 90s, 15m, 12h and 30d are",
-				  text);
+		return td_err_set(
+			reterr, TD_INVALID,
+			"%s is no time; 90 (seconds), 90s, 15m, 12h and 30d are", text);
 	*ret_ms = ms;
 	return TD_OK;
 }

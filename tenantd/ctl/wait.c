@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define DEFAULT_WAIT_MS (120 * 1000)
-#define HOLD_S 20	   /* of one request without a terminal */
+#define HOLD_S 20 /* of one request without a terminal */
 #define HOLD_TERMINAL_S 1
 #define PAUSE_MS 300
 #define MAX_PATH 1024
@@ -55,7 +55,8 @@ add_why(char why[WHY_SIZE], const char *part, const char *reason, const char *me
 
 /* What keeps a resource from being ready. */
 static void
-resource_why(const char *name, const json_t *resource, char why[WHY_SIZE], bool *ret_stuck)
+resource_why(const char *name, const json_t *resource, char why[WHY_SIZE],
+	     bool *ret_stuck)
 {
 	const json_t *conditions = json_object_get(resource, "conditions");
 
@@ -81,7 +82,8 @@ tenant_reached(const json_t *doc, char why[WHY_SIZE], bool *ret_stuck)
 	if (json_is_true(json_object_get(doc, "settled")))
 		return true;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		resource_why(names[i], json_object_get(resources, names[i]), why, ret_stuck);
+		resource_why(names[i], json_object_get(resources, names[i]), why,
+			     ret_stuck);
 	for (size_t i = 0; i < json_array_size(buckets); i++) {
 		const json_t *b = json_array_get(buckets, i);
 
@@ -224,7 +226,9 @@ ctl_wait_tenant(struct ctl *c, const char *appid, enum ctl_goal goal, int64_t ms
 {
 	enum ctl_exit ex;
 	struct td_buf path;
-	struct wait w = { .c = c, .goal = goal, .holds = true, .reached = tenant_reached };
+	struct wait w = {
+		.c = c, .goal = goal, .holds = true, .reached = tenant_reached
+	};
 
 	td_buf_init(&path, MAX_PATH);
 	ctl_path_add(&path, "/v1/tenants/", appid);
