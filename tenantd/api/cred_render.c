@@ -1,0 +1,224 @@
+/*
+ * The credential document in its four formats. The templates are written out by hand: a
+ * pod start-up storm asks for thousands of these a second.
+ */
+#include "render.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	const char *type;
+	char letter;
+} formats[API_FORMAT_COUNT] = {
+	[API_FORMAT_JSON] = { "json", "application/json", 'j' },
+	[API_FORMAT_ENV] = { "env", "text/plain; charset=utf-8", 'e' },
+	[API_FORMAT_AWS] = { "aws", "application/json", 'a' },
+	[API_FORMAT_PROCESS] = { "credential-process", "application/json", 'p' },
+};
+
+bool
+api_format_parse(const char *text, enum api_format *ret_format)
+{
+	for (unsigned i = 0; i < API_FORMAT_COUNT; i++) {
+		if (strcmp(formats[i].name, text) == 0) {
+			*ret_format = (enum api_format)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *
+api_format_type(enum api_format f)
+{
+	return formats[f].type;
+}
+
+void
+api_cred_etag(char out[API_ETAG_SIZE], enum api_format format, uint64_t serial,
+	      uint64_t version, const struct api_site *site)
+{
+	snprintf(out, API_ETAG_SIZE, "\"%" PRIx64 ".%" PRIx64 ".%s.%c\"", serial, version,
+		 site->hash, formats[format].letter);
+}
+
+/* mongodb://user:password@hosts/db?authSource=db... */
+static void
+mongo_uri(struct td_buf *b, const struct api_site *site, const struct rec_cred *doc)
+{
+	td_buf_str(b, "mongodb://");
+	td_buf_uri(b, doc->username, strlen(doc->username), TD_URI_COMPONENT);
+	td_buf_char(b, ':');
+	td_buf_uri(b, doc->password, strlen(doc->password), TD_URI_COMPONENT);
+	td_buf_char(b, '@');
+	td_buf_str(b, site->mongodb_hosts);
+	td_buf_char(b, '/');
+	td_buf_str(b, doc->database);
+	td_buf_str(b, "?authSource=");
+	td_buf_str(b, doc->database);
+	td_buf_str(b, site->mongodb_options);
+}
+
+static void
+member(struct td_buf *b, const char *key, const char *text)
+{
+	td_buf_str(b, key);
+	td_buf_json(b, text, strlen(text));
+}
+
+static void
+render_buckets(struct td_buf *b, const struct api_cred *c)
+{
+	const struct rec_cred *doc = c->doc;
+
+	td_buf_str(b, ",\"buckets\":[");
+	for (unsigned i = 0; i < doc->bucket_count; i++) {
+		const struct rec_cred_bucket *k = &doc->buckets[i];
+		const char *mode = tenant_mode_text((enum drv_bucket_mode)k->mode);
+
+		td_buf_str(b, i == 0 ? "{\"name\":\"" : ",{\"name\":\"");
+		td_buf_str(b, k->name);
+		td_buf_str(b, "\",\"bucket\":\"");
+		td_buf_str(b, c->appid);
+		td_buf_char(b, '-');
+		td_buf_str(b, k->name);
+		member(b, "\",\"mode\":", mode != NULL ? mode : "private");
+		td_buf_char(b, '}');
+	}
+	td_buf_char(b, ']');
+	if (doc->bucket_total > doc->bucket_count && doc->bucket_count > 0)
+		td_buf_fmt(b, ",\"more\":\"/v1/tenants/%s/buckets?cursor=%s\"", c->appid,
+			   doc->buckets[doc->bucket_count - 1].name);
+}
+
+static void
+render_json(struct td_buf *b, const struct api_cred *c)
+{
+	const struct rec_cred *doc = c->doc;
+
+	td_buf_str(b, "{\"appid\":\"");
+	td_buf_str(b, c->appid);
+	td_buf_fmt(b, "\",\"serial\":%" PRIu64, c->serial);
+	if (doc->has_object) {
+		member(b, ",\"object\":{\"access_key\":", doc->access_key);
+		member(b, ",\"secret_key\":", doc->secret_key);
+		td_buf_str(b, ",\"session_token\":null,\"expires_at\":null");
+		member(b, ",\"region\":", c->site->s3_region);
+		member(b, ",\"internal_endpoint\":", c->site->internal_endpoint);
+		member(b, ",\"external_endpoint\":", c->site->external_endpoint);
+		render_buckets(b, c);
+		td_buf_char(b, '}');
+	} else {
+		td_buf_str(b, ",\"object\":null");
+	}
+	if (doc->has_database) {
+		/* User, password and database are of [A-Za-z0-9.]; the URI is plain ASCII. */
+		td_buf_str(b, ",\"database\":{\"uri\":\"");
+		mongo_uri(b, c->site, doc);
+		member(b, "\",\"username\":", doc->username);
+		member(b, ",\"password\":", doc->password);
+		member(b, ",\"database\":", doc->database);
+		td_buf_char(b, '}');
+	} else {
+		td_buf_str(b, ",\"database\":null");
+	}
+	if (doc->has_volume) {
+		member(b, ",\"volume\":{\"driver\":", c->site->volume_driver);
+		td_buf_fmt(b, ",\"bytes\":%" PRIu64 "}", doc->volume_bytes);
+	} else {
+		td_buf_str(b, ",\"volume\":null");
+	}
+	td_buf_str(b, "}\n");
+}
+
+/* KEY='value', with ' written as '\'' so that a shell reads back the value. */
+static void
+env_line(struct td_buf *b, const char *key, const char *value)
+{
+	td_buf_str(b, key);
+	td_buf_str(b, "='");
+	for (const char *quote; (quote = strchr(value, '\'')) != NULL; value = quote + 1) {
+		td_buf_add(b, value, (size_t)(quote - value));
+		td_buf_str(b, "'\\''");
+	}
+	td_buf_str(b, value);
+	td_buf_str(b, "'\n");
+}
+
+static void
+render_env(struct td_buf *b, const struct api_cred *c)
+{
+	const struct rec_cred *doc = c->doc;
+
+	env_line(b, "APPID", c->appid);
+	if (doc->has_database) {
+		td_buf_str(b, "DB_URI='");
+		mongo_uri(b, c->site, doc);
+		td_buf_str(b, "'\n");
+	}
+	if (doc->has_object) {
+		env_line(b, "OSS_ACCESS_KEY", doc->access_key);
+		env_line(b, "OSS_ACCESS_SECRET", doc->secret_key);
+		env_line(b, "OSS_INTERNAL_ENDPOINT", c->site->internal_endpoint);
+		env_line(b, "OSS_EXTERNAL_ENDPOINT", c->site->external_endpoint);
+		env_line(b, "OSS_REGION", c->site->s3_region);
+	}
+}
+
+/* SDKs parse whole seconds: "2026-01-02T03:04:05Z". */
+static void
+expiration(struct td_buf *b, int64_t ms)
+{
+	char text[TD_TIME_TEXT];
+
+	td_time_text(ms, text);
+	td_buf_add(b, text, 19);
+	td_buf_char(b, 'Z');
+}
+
+static void
+render_aws(struct td_buf *b, const struct api_cred *c)
+{
+	member(b, "{\"AccessKeyId\":", c->doc->access_key);
+	member(b, ",\"SecretAccessKey\":", c->doc->secret_key);
+	td_buf_str(b, ",\"Token\":\"\",\"Expiration\":\"");
+	expiration(b, c->expires_ms);
+	td_buf_str(b, "\"}\n");
+}
+
+static void
+render_process(struct td_buf *b, const struct api_cred *c)
+{
+	member(b, "{\"Version\":1,\"AccessKeyId\":", c->doc->access_key);
+	member(b, ",\"SecretAccessKey\":", c->doc->secret_key);
+	td_buf_str(b, ",\"Expiration\":\"");
+	expiration(b, c->expires_ms);
+	td_buf_str(b, "\"}\n");
+}
+
+enum td_rc
+api_render_cred(struct td_buf *b, enum api_format format, const struct api_cred *cred)
+{
+	if ((format == API_FORMAT_AWS || format == API_FORMAT_PROCESS) &&
+	    !cred->doc->has_object)
+		return TD_NOT_FOUND;
+	switch (format) {
+	case API_FORMAT_ENV:
+		render_env(b, cred);
+		break;
+	case API_FORMAT_AWS:
+		render_aws(b, cred);
+		break;
+	case API_FORMAT_PROCESS:
+		render_process(b, cred);
+		break;
+	case API_FORMAT_JSON:
+	case API_FORMAT_COUNT:
+		render_json(b, cred);
+		break;
+	}
+	return td_buf_rc(b);
+}
