@@ -30,7 +30,7 @@ cmd_audit_list(struct ctl *c)
 	static const char *const titles[] = { "SEQ",	"TIME",	 "ACTION", "OUTCOME",
 					      "COUNT",	"APPID", "ROLE",   "ADDRESS",
 					      "OBJECT", "DETAIL" };
-	struct ctl_list list = CTL_LIST(titles, list_row);
+	struct ctl_list list = CTL_LIST("entries", titles, list_row);
 	const char *appid = ctl_value(&c->args, "appid");
 	const char *after = ctl_value(&c->args, "after");
 	enum ctl_exit ex = ctl_limit_option(c, &list.limit);

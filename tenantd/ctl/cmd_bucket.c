@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define MAX_PATH 1024
+#define DELETE_HOLD_MS 30000 /* how long tenantd waits for the backend by default */
 
 static void
 bucket_path(struct td_buf *path, const struct ctl_args *args)
@@ -156,7 +157,7 @@ cmd_bucket_list(struct ctl *c)
 {
 	static const char *const titles[] = { "BUCKET", "S3 NAME", "MODE",   "QUOTA",
 					      "READY",	"STATE",   "MESSAGE" };
-	struct ctl_list list = CTL_LIST(titles, list_row);
+	struct ctl_list list = CTL_LIST("buckets", titles, list_row);
 	enum ctl_exit ex = ctl_limit_option(c, &list.limit);
 	struct td_buf path;
 
@@ -170,35 +171,49 @@ cmd_bucket_list(struct ctl *c)
 	return ex;
 }
 
+/* Without --purge tenantd answers when the backend has looked whether it is empty. */
+static enum ctl_exit
+delete_once(struct ctl *c, const char *path, bool purge, bool *ret_gone)
+{
+	struct ctl_request req = { .method = "DELETE",
+				   .wait_ms = purge ? 0 : DELETE_HOLD_MS };
+	struct ctl_answer a;
+	struct td_buf query;
+	enum ctl_exit ex;
+
+	td_buf_init(&query, MAX_PATH);
+	td_buf_str(&query, path);
+	if (purge)
+		ctl_query_add(&query, "purge", "true");
+	req.path = td_buf_cstr(&query);
+	ex = ctl_call(c, &req, &a);
+	td_buf_done(&query);
+	if (ex != CTL_OK)
+		return ex;
+	*ret_gone = a.http.status == 204;
+	ctl_answer_done(&a);
+	return CTL_OK;
+}
+
 enum ctl_exit
 cmd_bucket_delete(struct ctl *c)
 {
-	struct ctl_request req = { .method = "DELETE" };
-	bool purge = ctl_has(&c->args, "purge");
+	bool gone = false;
 	struct ctl_answer a;
-	struct td_buf path, query;
+	struct td_buf path;
 	int64_t wait_ms;
 	enum ctl_exit ex = ctl_wait_option(c, &wait_ms);
 
 	bucket_path(&path, &c->args);
-	td_buf_init(&query, MAX_PATH);
-	td_buf_str(&query, td_buf_cstr(&path));
-	if (purge)
-		ctl_query_add(&query, "purge", "true");
-	req.path = td_buf_cstr(&query);
 	if (ex == CTL_OK)
-		ex = ctl_call(c, &req, &a);
-	if (ex == CTL_OK) {
-		ctl_answer_done(&a);
-		if (wait_ms > 0)
-			ex = ctl_wait_bucket(c, td_buf_cstr(&path), CTL_GONE, wait_ms,
-					     &a);
-		if (ex == CTL_OK && wait_ms > 0)
+		ex = delete_once(c, td_buf_cstr(&path), ctl_has(&c->args, "purge"),
+				 &gone);
+	if (ex == CTL_OK && !gone && wait_ms > 0) {
+		ex = ctl_wait_bucket(c, td_buf_cstr(&path), CTL_GONE, wait_ms, &a);
+		gone = ex == CTL_OK;
+		if (gone)
 			ctl_answer_done(&a);
 	}
-	if (ex == CTL_OK)
-		ex = say_bucket(c, wait_ms > 0 ? "deleted" : "being deleted");
-	td_buf_done(&query);
 	td_buf_done(&path);
-	return ex;
+	return ex == CTL_OK ? say_bucket(c, gone ? "deleted" : "being deleted") : ex;
 }

@@ -30,6 +30,11 @@ print_short(struct ctl *c, const struct ctl_answer *a)
 		return CTL_OK;
 	if (c->set.output == CTL_JSON)
 		return ctl_print_body(c, a);
+	if (a->json == NULL) {
+		/* 204: nothing is left to describe. */
+		ctl_say(c, "%s: Deleted", c->args.words[0]);
+		return ctl_flush(c);
+	}
 	ctl_say(c, "%s: %s%s%s", ctl_text(a->json, "appid"), ctl_text(a->json, "phase"),
 		due[0] != '\0' ? ", its data goes at " : "", due);
 	return ctl_flush(c);
@@ -388,7 +393,7 @@ cmd_tenant_list(struct ctl *c)
 {
 	static const char *const titles[] = { "APPID",	"PHASE",   "PLAN",
 					      "REGION", "BUCKETS", "CREATED" };
-	struct ctl_list list = CTL_LIST(titles, list_row);
+	struct ctl_list list = CTL_LIST("tenants", titles, list_row);
 	const char *phase = ctl_value(&c->args, "phase");
 	enum ctl_exit ex = ctl_limit_option(c, &list.limit);
 	struct td_buf path;

@@ -157,7 +157,7 @@ cmd_token_list(struct ctl *c)
 {
 	static const char *const titles[] = { "ID",	 "ROLE",    "APPID",
 					      "CREATED", "EXPIRES", "LABEL" };
-	struct ctl_list list = CTL_LIST(titles, list_row);
+	struct ctl_list list = CTL_LIST("tokens", titles, list_row);
 	const char *appid = ctl_value(&c->args, "appid");
 	enum ctl_exit ex = ctl_limit_option(c, &list.limit);
 	struct td_buf path;

@@ -137,6 +137,11 @@ static const struct ctl_option exec_options[] = {
 	END,
 };
 
+static const struct ctl_option status_options[] = {
+	{ "strict", 0, CTL_FLAG, CTL_ONCE, NULL, "degraded counts as not ready" },
+	END,
+};
+
 static const struct ctl_option audit_list_options[] = {
 	{ "appid", 0, CTL_VALUE, CTL_ONCE, "APPID", "only what concerns this tenant" },
 	{ "after", 0, CTL_VALUE, CTL_ONCE, "SEQ", "only what came after this entry" },
@@ -268,13 +273,16 @@ const struct ctl_command ctl_commands[] = {
 	  "tenantctl exec --appid abc123 -- node server.js\n"
 	  "tenantctl exec --token-file /run/pod.token -- sh -c 'echo \"$APPID\"'",
 	  cmd_exec },
-	{ NULL, "status", "", 0, 0, CTL_NO_TAIL, CTL_REMOTE, NULL,
+	{ NULL, "status", "", 0, 0, CTL_NO_TAIL, CTL_REMOTE, status_options,
 	  "is tenantd up, and are its backends?",
-	  "Shows health, readiness and backends. Needs no token. Exit status 1 when "
-	  "something\n"
-	  "is not ready.",
+	  "Shows what tenantd says of itself and of its backends. Needs no token, but a\n"
+	  "listener with the route set ops. It is ready when it can serve credentials "
+	  "and\n"
+	  "take orders, and degraded when a backend does not answer or the store is "
+	  "full.\n"
+	  "Exit status 1: not ready.",
 	  "tenantctl status\n"
-	  "tenantctl status --quiet && echo ready",
+	  "tenantctl status --strict --quiet && echo all is well",
 	  cmd_status },
 	{ "audit", "list", "", 0, 0, CTL_NO_TAIL, CTL_REMOTE, audit_list_options,
 	  "show who did what", "Lists the audit entries, oldest first.",

@@ -139,10 +139,10 @@ struct ctl_list {
 	uint64_t limit;	   /* most items; 0: all */
 	const char *start; /* where to begin; NULL: at the beginning */
 };
-/* A list as all of the API's are; titles is an array. */
-#define CTL_LIST(titles, row)                                                            \
+/* A list as most of the API's are; titles is an array. */
+#define CTL_LIST(items, titles, row)                                                     \
 	{                                                                                \
-		NULL, "items", "next_cursor", "cursor", titles,                          \
+		NULL, items, "next", "cursor", titles,                                   \
 			sizeof(titles) / sizeof((titles)[0]), row, 0, NULL               \
 	}
 /* --limit: how many at most; 0 when it was not given. */

@@ -22,7 +22,8 @@ struct wait {
 	const char *path; /* of the thing waited for */
 	bool holds;	  /* its route takes ?wait= */
 	/* Is it there? And if not, why; *ret_stuck when it never will be. */
-	bool (*reached)(const json_t *doc, char why[WHY_SIZE], bool *ret_stuck);
+	bool (*reached)(const struct wait *w, const json_t *doc, char why[WHY_SIZE],
+			bool *ret_stuck);
 	int64_t started;
 	bool progress; /* a line of progress is on the terminal */
 };
@@ -73,7 +74,8 @@ resource_why(const char *name, const json_t *resource, char why[WHY_SIZE],
 }
 
 static bool
-tenant_reached(const json_t *doc, char why[WHY_SIZE], bool *ret_stuck)
+tenant_reached(const struct wait *w, const json_t *doc, char why[WHY_SIZE],
+	       bool *ret_stuck)
 {
 	static const char *const names[] = { "object", "database", "volume" };
 	const json_t *resources = json_object_get(doc, "resources");
@@ -92,19 +94,27 @@ tenant_reached(const json_t *doc, char why[WHY_SIZE], bool *ret_stuck)
 		*ret_stuck = true;
 		add_why(why, ctl_text(b, "bucket"), "Foreign", ctl_text(b, "message"));
 	}
+	/* What is not ours does not keep a tenant from going. */
+	if (w->goal == CTL_GONE)
+		*ret_stuck = false;
 	return false;
 }
 
 static bool
-bucket_reached(const json_t *doc, char why[WHY_SIZE], bool *ret_stuck)
+bucket_reached(const struct wait *w, const json_t *doc, char why[WHY_SIZE],
+	       bool *ret_stuck)
 {
 	const char *state = ctl_text(doc, "state");
+	bool ready = json_is_true(json_object_get(doc, "ready"));
 
-	if (json_is_true(json_object_get(doc, "ready")))
-		return true;
-	*ret_stuck = strcmp(state, "foreign") == 0;
-	add_why(why, ctl_text(doc, "bucket"), state, ctl_text(doc, "message"));
-	return false;
+	/* A delete that was refused leaves it as it was, with the reason. */
+	if (w->goal == CTL_GONE)
+		*ret_stuck = strcmp(ctl_text(doc, "message"), "bucket_not_empty") == 0;
+	else
+		*ret_stuck = strcmp(state, "foreign") == 0;
+	if (!ready || *ret_stuck)
+		add_why(why, ctl_text(doc, "bucket"), state, ctl_text(doc, "message"));
+	return ready;
 }
 
 static void
@@ -178,9 +188,9 @@ ask(struct wait *w, int64_t left_ms, struct ctl_answer *ret, enum ctl_exit *ex, 
 		ctl_answer_done(ret);
 		return TURN_DONE;
 	} else {
-		if (w->reached(ret->json, why, &stuck) && w->goal == CTL_SETTLED)
+		if (w->reached(w, ret->json, why, &stuck) && w->goal == CTL_SETTLED)
 			return TURN_DONE;
-		*ex = stuck && w->goal == CTL_SETTLED ? CTL_CONFLICT : CTL_TIMEOUT;
+		*ex = stuck ? CTL_CONFLICT : CTL_TIMEOUT;
 	}
 	show(w, ret->json, why);
 	ctl_answer_done(ret);
@@ -214,7 +224,7 @@ wait_for(struct wait *w, int64_t ms, struct ctl_answer *ret)
 		ctl_complain("not finished after %lld s%s%s", (long long)(ms / 1000),
 			     why[0] != '\0' ? ": " : "", why);
 	else if (ex == CTL_CONFLICT && why[0] != '\0')
-		ctl_complain("in the way is something that is not tenantd's: %s", why);
+		ctl_complain("it cannot be done: %s", why);
 	else if (ex == CTL_UNREACHABLE)
 		ctl_complain("%s", why);
 	return ex;
