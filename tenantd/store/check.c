@@ -25,10 +25,14 @@
 #define PAGE_HEADER 16
 #define META_BYTES 152
 #define NO_PAGE UINT64_MAX
+/* Of the tree of free pages, whose flags also keep some of the environment's: integer keys
+ * (0x08), and no fixed address (0x01) that mmap(2) would be told. */
+#define FREE_FLAGS 0x08
+#define FREE_MASK 0x09
 #define DEPTH_MAX 32
 
 struct tree {
-	uint16_t depth;
+	uint16_t flags, depth;
 	uint64_t root;
 };
 
@@ -53,7 +57,7 @@ read_tree(struct td_cur *c)
 	struct tree t;
 
 	(void)td_cur_u32(c); /* pad */
-	(void)td_cur_u16(c); /* flags */
+	t.flags = td_cur_u16(c);
 	t.depth = td_cur_u16(c);
 	(void)td_cur_bytes(c, 4 * sizeof(uint64_t)); /* page and entry counts */
 	t.root = td_cur_u64(c);
@@ -126,7 +130,8 @@ check_meta(const char *path, const struct meta *m, unsigned index, uint64_t file
 				  "%s: format %" PRIu32 " of LMDB; this program reads %d",
 				  path, m->version, META_VERSION);
 	if (p < 512 || p > 65536 || (p & (p - 1)) != 0 || m->last_page < 1 ||
-	    m->last_page > UINT64_MAX / 65536 - 1 || (m->txn != 0 && (m->txn & 1) != index))
+	    m->last_page > UINT64_MAX / 65536 - 1 || (m->txn != 0 && (m->txn & 1) != index) ||
+	    (m->trees[0].flags & FREE_MASK) != FREE_FLAGS || m->trees[1].flags != 0)
 		return damaged(path, reterr, "a meta page is damaged (impossible numbers)");
 	if ((m->last_page + 1) * p > file_bytes)
 		return td_err_set(reterr, TD_CORRUPT,
@@ -162,6 +167,9 @@ check_fd(int fd, const char *path, struct td_err *reterr)
 		return rc;
 	if (metas[0].page_bytes != metas[1].page_bytes)
 		return damaged(path, reterr, "the meta pages differ in page size");
+	/* Every commit writes one of the two in turn. */
+	if (metas[0].txn > metas[1].txn + 1 || metas[1].txn > metas[0].txn + 1)
+		return damaged(path, reterr, "the meta pages do not follow each other");
 	newest = metas[1].txn > metas[0].txn ? &metas[1] : &metas[0];
 	for (unsigned i = 0; i < 2; i++) {
 		rc = check_root(fd, path, newest, &newest->trees[i], reterr);

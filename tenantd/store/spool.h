@@ -42,6 +42,8 @@ struct spool_stats {
 	uint64_t appended, drained, refused;
 	uint64_t waiting_bytes; /* most full spool */
 	uint32_t spool_bytes;
-	bool failing;
+	bool failing;	  /* the last drain failed, or one is stuck, or a spool is damaged */
+	unsigned damaged; /* spools out of use, and files that this start set aside */
+	struct td_err error; /* the last failure or damage; rc TD_OK = none yet */
 };
 void spool_stats(struct spool_set *set, struct spool_stats *ret_stats);
