@@ -30,6 +30,7 @@ struct outcome {
 	/* of the buckets of this action */
 	bool changed; /* what is handed out did */
 	bool failing;
+	bool unsure; /* a late request may undo this change of access: to be made again */
 	char text[REC_TEXT_SIZE + DRV_BUCKET_NAME_SIZE]; /* of the first one that fails */
 };
 
@@ -274,6 +275,8 @@ bucket_ensured(struct outcome *o, struct tenant_bucket *b, const struct drv_buck
 	/* Under a fence "readonly" has two forms; only a mode still desired tells which. */
 	b->rec.observed = mode == d->mode || mode == DRV_BUCKET_PRIVATE ||
 			  b->rec.mode == (uint8_t)d->mode;
+	if (o->unsure)
+		b->rec.observed = 0;
 	b->rec.observed_mode = b->rec.observed ? (uint8_t)mode : 0;
 	b->rec.observed_quota = b->rec.observed ? d->quota_bytes : 0;
 	b->mark = TENANT_PUT;
@@ -528,10 +531,13 @@ record_ensured(struct outcome *o)
 	/* An attempt before this one was not answered: no removal until it cannot be late. */
 	if (p->rec.failures > 0)
 		p->rec.due_ms = p->intent.started_ms + o->v->rules.late_ms;
+	o->unsure = p->rec.claimed && !p->rec.access_known && p->rec.due_ms > o->now_ms;
 	p->rec.failures = 0;
 	p->rec.claimed = 1;
-	p->rec.access = (uint8_t)o->a->access;
-	p->rec.access_known = 1;
+	/* While unsure the record says NONE still, so that the repetition may unlock too. */
+	if (!(o->unsure && o->a->unlock))
+		p->rec.access = (uint8_t)o->a->access;
+	p->rec.access_known = !o->unsure;
 	if (o->res->identity[0] != '\0')
 		tenant_text(p->rec.identity, sizeof(p->rec.identity), o->res->identity);
 	p->intent_open = false;

@@ -85,6 +85,33 @@ access_off(const struct tenant_view *v, enum drv_resource r)
 	return !p->rec.access_known || p->rec.access != tenant_access(v, r);
 }
 
+/* What ENSURE brings about. What is not ours yet is claimed with access, even for a tenant
+ * that is suspended meanwhile: only something that logs in can prove that it is ours, and
+ * its credentials have not been handed out. */
+static enum drv_access
+ensure_access(const struct tenant_view *v, enum drv_resource r)
+{
+	const struct tenant_part *p = &v->part[r];
+
+	if (p->rec.claimed)
+		return tenant_access(v, r);
+	return p->rec.fenced ? DRV_ACCESS_FENCED : DRV_ACCESS_FULL;
+}
+
+/* Is the last change of access done, but might be undone by a late request? Then it is
+ * made once more after that. Taking access away does not wait for it. */
+static bool
+confirming(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
+{
+	const struct tenant_part *p = &v->part[r];
+
+	if (p->rec.access_known || p->rec.failures > 0 || p->intent_open)
+		return false;
+	if (tenant_access(v, r) == DRV_ACCESS_NONE && p->rec.access != DRV_ACCESS_NONE)
+		return false;
+	return tenant_part_quiet_at(v, p, now_ms) > now_ms;
+}
+
 static struct choice
 choose_deleting(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 {
@@ -95,6 +122,10 @@ choose_deleting(const struct tenant_view *v, enum drv_resource r, int64_t now_ms
 
 	if (tenant_removing(v, now_ms) && (!p->rec.claimed || closed || p->rec.failures > 0))
 		return choose(CHOOSE_REMOVE, quiet > retry ? quiet : retry);
+	if (!p->rec.claimed) /* half made, never handed out: found out when it is removed */
+		return choose(CHOOSE_NOTHING, v->rec.delete_due_ms);
+	if (confirming(v, r, now_ms))
+		return choose(CHOOSE_NOTHING, quiet);
 	if (p->intent_open || access_off(v, r) || sum_buckets(v, r, now_ms).sendable)
 		return choose(CHOOSE_ENSURE, retry);
 	return choose(CHOOSE_NOTHING, v->rec.delete_due_ms);
@@ -107,6 +138,8 @@ choose_claimed(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 	int64_t retry = tenant_part_retry_at(v, p, now_ms);
 	struct bucket_sum sum = sum_buckets(v, r, now_ms);
 
+	if (confirming(v, r, now_ms))
+		return choose(CHOOSE_NOTHING, tenant_part_quiet_at(v, p, now_ms));
 	if (access_off(v, r))
 		return choose(CHOOSE_ENSURE, retry);
 	if (sum.fresh)
@@ -140,7 +173,7 @@ choose_part(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 			return choose(CHOOSE_NOTHING, v->rec.delete_due_ms);
 		return choose_deleting(v, r, now_ms);
 	}
-	if (!tenant_part_can(v, r, tenant_access(v, r)))
+	if (!tenant_part_can(v, r, ensure_access(v, r)))
 		return choose(CHOOSE_NOTHING, INT64_MAX);
 	if (p->intent_open)
 		return choose(CHOOSE_ENSURE, retry);
@@ -153,12 +186,28 @@ choose_part(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 
 /* ---- recording ---- */
 
+/* An attempt that was begun, is not under way and has brought no result: a crash. Its last
+ * request may take effect from now on, and that is recorded. */
+static void
+record_crash(struct tenant_part *p, int64_t now_ms)
+{
+	if (p->busy || !p->intent_open || p->intent.verb != REC_VERB_ENSURE)
+		return;
+	if (p->intent.started_ms == 0 || p->rec.failures > 0)
+		return;
+	p->rec.failures = 1;
+	p->rec.due_ms = 0;
+	tenant_part_touch(p);
+	p->intent.started_ms = now_ms;
+	p->intent_mark = TENANT_PUT;
+}
+
 static void
 record_ensure(struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 {
 	struct tenant_part *p = &v->part[r];
 	struct rec_intent *in = &p->intent;
-	enum drv_access access = tenant_access(v, r);
+	enum drv_access access = ensure_access(v, r);
 	bool unlock = p->rec.claimed && p->rec.access == DRV_ACCESS_NONE;
 
 	if (!p->intent_open) {
@@ -170,10 +219,6 @@ record_ensure(struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 	} else {
 		/* An attempt to suspend may have disabled it without an answer. */
 		unlock = unlock || in->unlock || in->access == DRV_ACCESS_NONE;
-		if (in->started_ms != 0 && p->rec.failures == 0) {
-			p->rec.failures = 1; /* a crash: never answered */
-			tenant_part_touch(p);
-		}
 	}
 	if (access_off(v, r) && p->rec.access_known) {
 		p->rec.access_known = 0;
@@ -259,6 +304,8 @@ add_ensured(struct tenant_view *v, struct tenant_action *a, int64_t now_ms)
 {
 	if (tenant_removing(v, now_ms))
 		return; /* only closes the access; the buckets go by REMOVE */
+	if (!v->part[DRV_OBJECT].rec.claimed && tenant_access(v, DRV_OBJECT) == DRV_ACCESS_NONE)
+		return; /* only claims */
 	for (size_t i = 0; i < v->bucket_len && a->bucket_count < TENANT_WORK_BUCKETS; i++) {
 		struct tenant_bucket *b = &v->buckets[i];
 		struct drv_bucket *d;
@@ -297,7 +344,7 @@ emit(struct tenant_view *v, enum drv_resource r, enum choice_kind kind, int64_t 
 		return TD_NOMEM;
 	a->resource = r;
 	a->generation = v->rec.generation;
-	a->access = tenant_access(v, r);
+	a->access = kind == CHOOSE_ENSURE ? ensure_access(v, r) : tenant_access(v, r);
 	if (kind == CHOOSE_ENSURE) {
 		a->verb = TENANT_ENSURE;
 		if (r == DRV_OBJECT)
@@ -331,8 +378,12 @@ static enum td_rc
 step_part(struct tenant_view *v, enum drv_resource r, int64_t now_ms, struct tenant_step *step)
 {
 	struct tenant_part *p = &v->part[r];
-	struct choice c = choose_part(v, r, now_ms);
-	int64_t wake = c.at_ms;
+	struct choice c;
+	int64_t wake;
+
+	record_crash(p, now_ms);
+	c = choose_part(v, r, now_ms);
+	wake = c.at_ms;
 
 	if (c.kind != CHOOSE_NOTHING && p->blocked) {
 		/* Whoever closes the circuit looks again; this is the safety net. */

@@ -85,14 +85,13 @@ tenant_part_retry_at(const struct tenant_view *v, const struct tenant_part *p, i
 int64_t
 tenant_part_quiet_at(const struct tenant_view *v, const struct tenant_part *p, int64_t now_ms)
 {
-	int64_t at = p->rec.due_ms;
-
-	if (p->intent_open && p->intent.verb == REC_VERB_ENSURE) {
-		/* Recorded and never begun: there is nothing that could come late. */
-		at = p->intent.started_ms == 0 ? now_ms :
-						 p->intent.started_ms + v->rules.late_ms;
-	}
-	return sane_due(v, at, now_ms);
+	if (!p->intent_open || p->intent.verb != REC_VERB_ENSURE)
+		return sane_due(v, p->rec.due_ms, now_ms);
+	if (p->intent.started_ms == 0) /* recorded, never begun: nothing could come late */
+		return now_ms;
+	if (p->rec.failures == 0) /* under way, or cut off by a crash a moment ago */
+		return now_ms + v->rules.late_ms;
+	return sane_due(v, p->intent.started_ms + v->rules.late_ms, now_ms);
 }
 
 void
@@ -115,6 +114,10 @@ tenant_part_failed(struct tenant_view *v, struct tenant_part *p, enum tenant_pac
 	/* Jitter over the second half, so that what failed together does not return so. */
 	due = now_ms + delay / 2 +
 	      (int64_t)td_random_below(v->env, (uint64_t)(delay - delay / 2) + 1);
+	if (p->intent_open && p->intent.verb == REC_VERB_ENSURE) {
+		p->intent.started_ms = now_ms; /* its last request may come late from now on */
+		p->intent_mark = TENANT_PUT;
+	}
 	/* Without an open intent due_ms may also hold back removals: keep the later. */
 	if (p->intent_open || p->rec.due_ms < due ||
 	    sane_due(v, p->rec.due_ms, now_ms) == now_ms)

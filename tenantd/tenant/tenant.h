@@ -95,10 +95,10 @@ struct tenant_view {
 		int64_t delete_grace_ms;
 		int64_t backoff_min_ms; /* e.g. 500 */
 		int64_t backoff_max_ms; /* e.g. 60,000 */
-		/* How long after the start of an action that was never answered (a crash, a
-		 * timeout) one of its requests may still take effect on the backend: the
-		 * deadline of a call and some seconds. Nothing is removed before that, or a
-		 * late request could bring back what was proven gone. 0: do not wait. */
+		/* How long a request that was never answered (a crash, a timeout) may still take
+		 * effect on the backend, e.g. 5,000. Until then nothing is removed, and no
+		 * change of access counts as done: a late request could bring back what was
+		 * proven gone. 0: do not wait. */
 		int64_t late_ms;
 	} rules;
 	const struct td_env *env; /* chance only */
