@@ -135,16 +135,17 @@ converge_role(struct mongo_tenant *t, const struct mongo_state *s, struct td_err
 	return rc;
 }
 
-/* Of a user that was just made. */
+/* Of a user that was just made, or given its role. */
 static enum td_rc
 prove_new(struct mongo_tenant *t, const struct drv_slot *slot, struct td_err *reterr)
 {
-	enum mongo_login_verdict verdict;
-	enum td_rc rc = mongo_slot_login(t, slot, &verdict, reterr);
+	enum mongo_slot_login login;
+	enum td_rc rc = mongo_slot_login(t, slot, &login, reterr);
 
-	if (rc == TD_OK && verdict != MONGO_LOGIN_WORKS)
+	if (rc == TD_OK && login != MONGO_SLOT_WORKS)
 		rc = mongo_fail(t, reterr, TD_CONFLICT, "LoginRefused",
-				"User %.40s was made and cannot log in", slot->key_id);
+				"User %.40s was made and cannot log in as it should",
+				slot->key_id);
 	return rc;
 }
 
@@ -188,12 +189,37 @@ repair_roles(struct mongo_tenant *t, const struct mongo_user *user, struct td_er
 {
 	enum td_rc rc;
 
-	if (user->has_role && !user->has_others)
-		return TD_OK;
 	mongo_drift(t, "RolesChanged", "User %.40s had other roles", user->name);
 	rc = mongo_user_set_roles(&t->op, user->name, MONGO_ROLES_APP, reterr);
 	if (rc == TD_OK && user->has_others)
 		rc = mongo_work_end(&t->op, &user->name, 1, reterr);
+	if (rc == TD_NOT_FOUND)
+		rc = td_err_set(reterr, TD_CONFLICT, "MongoDB: user %s went", user->name);
+	return rc;
+}
+
+/* A user that has a slot's name: is it ours, does it log in, has it what it should? */
+static enum td_rc
+keep_user(struct mongo_tenant *t, const struct drv_slot *slot, const struct mongo_user *user,
+	  struct td_err *reterr)
+{
+	enum mongo_slot_login login;
+	enum td_rc rc;
+
+	/* Before it is given anything, the password must show whose it is. */
+	rc = mongo_slot_login(t, slot, &login, reterr);
+	if (rc == TD_OK && login == MONGO_SLOT_REFUSED)
+		return replace_user(t, slot, user, reterr);
+	if (rc == TD_OK && (login == MONGO_SLOT_OTHER_ROLES || !user->has_role ||
+			    user->has_others)) {
+		rc = repair_roles(t, user, reterr);
+		if (rc == TD_OK)
+			rc = prove_new(t, slot, reterr);
+	}
+	if (rc != TD_OK || user->marked || slot->id == DRV_SLOT_LEGACY)
+		return rc;
+	mongo_drift(t, "MarkMissing", "User %.40s had lost our mark", user->name);
+	rc = mongo_user_mark(&t->op, user->name, reterr);
 	if (rc == TD_NOT_FOUND)
 		rc = td_err_set(reterr, TD_CONFLICT, "MongoDB: user %s went", user->name);
 	return rc;
@@ -204,44 +230,12 @@ keep_slot(struct mongo_tenant *t, const struct mongo_state *s, const struct drv_
 	  struct td_err *reterr)
 {
 	const struct mongo_user *user = mongo_state_user(s, slot->key_id);
-	enum mongo_login_verdict verdict;
-	enum td_rc rc;
 
-	if (!user) {
-		if (t->call->claimed && !slot->fresh && !t->call->unlock)
-			mongo_drift(t, "UserMissing", "User %.40s was gone", slot->key_id);
-		return make_user(t, slot, reterr);
-	}
-	/* Whose it is must be known before it is given anything. */
-	if (!user->marked || !user->has_role || user->has_others) {
-		struct mongo_login login = {.db = t->op.appid,
-					    .user = slot->key_id,
-					    .password = slot->secret};
-		struct mongo_address at;
-
-		rc = mongo_primary(t->op.clients, t->op.deadline, &at, reterr);
-		if (rc == TD_OK)
-			rc = mongo_login_try(t->op.clients, &at, &login, t->op.deadline,
-					     &verdict, NULL, reterr);
-		if (rc == TD_OK && verdict == MONGO_LOGIN_REFUSED)
-			return replace_user(t, slot, user, reterr);
-		if (rc == TD_OK)
-			rc = repair_roles(t, user, reterr);
-		if (rc != TD_OK)
-			return rc;
-	}
-	rc = mongo_slot_login(t, slot, &verdict, reterr);
-	if (rc != TD_OK)
-		return rc;
-	if (verdict == MONGO_LOGIN_REFUSED)
-		return replace_user(t, slot, user, reterr);
-	if (user->marked || slot->id == DRV_SLOT_LEGACY)
-		return TD_OK;
-	mongo_drift(t, "MarkMissing", "User %.40s had lost our mark", user->name);
-	rc = mongo_user_mark(&t->op, user->name, reterr);
-	return rc == TD_NOT_FOUND ? td_err_set(reterr, TD_CONFLICT, "MongoDB: user %s went",
-					       user->name)
-				  : rc;
+	if (user)
+		return keep_user(t, slot, user, reterr);
+	if (t->call->claimed && !slot->fresh && !t->call->unlock)
+		mongo_drift(t, "UserMissing", "User %.40s was gone", slot->key_id);
+	return make_user(t, slot, reterr);
 }
 
 static enum td_rc
@@ -320,37 +314,33 @@ ensure(struct mongo_tenant *t, const struct mongo_state *s, struct td_err *reter
 	return rc;
 }
 
-/* Nobody's work is hindered by a role without users; but we made it, so it goes. */
+/* A role that this call made and whose database turned out to be somebody else's goes
+ * again, unless that somebody took it for his own. */
 static enum td_rc
-undo_role(struct mongo_tenant *t, struct td_err *reterr)
+undo_role(struct mongo_tenant *t, const struct mongo_state *s, struct td_err *reterr)
 {
-	enum td_rc rc;
-
 	if (!t->made_role || t->call->claimed)
 		return TD_OK;
-	rc = mongo_role_drop(&t->op, MONGO_ROLE, reterr);
-	if (rc == TD_OK)
-		t->made_role = false;
-	return rc;
+	for (size_t i = 0; i < s->user_count; i++)
+		if (s->users[i].has_role)
+			return TD_OK;
+	return mongo_role_drop(&t->op, MONGO_ROLE, reterr);
 }
 
 enum td_rc
 mongo_pass_ensure(struct mongo_tenant *t, struct td_err *reterr)
 {
 	struct mongo_state s;
-	enum td_rc rc, undo;
+	enum td_rc rc, undo = TD_OK;
 
 	rc = mongo_state_read(&t->op, &s, reterr);
 	if (rc != TD_OK)
 		return rc;
 	rc = ensure(t, &s, reterr);
+	if (rc == TD_FOREIGN)
+		undo = undo_role(t, &s, reterr);
 	mongo_state_done(&s);
-	if (rc == TD_FOREIGN) {
-		undo = undo_role(t, reterr);
-		if (undo != TD_OK)
-			return undo;
-	}
-	return rc;
+	return undo == TD_OK ? rc : undo;
 }
 
 static void
@@ -373,7 +363,7 @@ observe_slot(struct mongo_tenant *t, const struct mongo_state *s,
 {
 	const struct mongo_user *user = mongo_state_user(s, slot->key_id);
 	bool live = t->call->access != DRV_ACCESS_NONE && slot->want == DRV_SLOT_KEEP;
-	enum mongo_login_verdict verdict;
+	enum mongo_slot_login login;
 	enum td_rc rc;
 
 	if (!live) {
@@ -395,8 +385,9 @@ observe_slot(struct mongo_tenant *t, const struct mongo_state *s,
 			    slot->key_id);
 	if (!slot->secret)
 		return TD_OK;
-	rc = mongo_slot_login(t, slot, &verdict, reterr);
-	if (rc == TD_OK && verdict == MONGO_LOGIN_REFUSED)
+	/* Other roles are what a changed MONGO_ROLE inherits, and told already. */
+	rc = mongo_slot_login(t, slot, &login, reterr);
+	if (rc == TD_OK && login == MONGO_SLOT_REFUSED)
 		mongo_drift(t, "PasswordChanged", "User %.40s refuses its recorded password",
 			    slot->key_id);
 	return rc;

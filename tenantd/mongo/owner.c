@@ -176,29 +176,40 @@ mongo_owner_may_change(struct mongo_tenant *t, const struct mongo_state *s,
 	return td_err_set(reterr, TD_FOREIGN, "MongoDB: %s", t->res->message);
 }
 
-/* connectionStatus: {authInfo: {authenticatedUserRoles: [{role, db}]}} is just our role. */
-static bool
-just_our_role(const bson_t *status, const char *appid)
+static const char *
+field_text(const bson_iter_t *doc, const char *key)
 {
-	bson_iter_t it, roles, role, field;
-	size_t count = 0;
+	bson_iter_t it;
+
+	if (!bson_iter_recurse(doc, &it) || !bson_iter_find(&it, key) ||
+	    !BSON_ITER_HOLDS_UTF8(&it))
+		return "";
+	return bson_iter_utf8(&it, NULL);
+}
+
+/* connectionStatus, {authInfo: {authenticatedUserRoles: [{role, db}]}}, lists our role and
+ * those that it inherits. */
+static bool
+just_our_role(const struct mongo_tenant *t, const bson_t *status)
+{
+	bson_iter_t it, roles, role;
+	bool ours = false;
 
 	if (!bson_iter_init(&it, status) ||
 	    !bson_iter_find_descendant(&it, "authInfo.authenticatedUserRoles", &roles) ||
 	    !bson_iter_recurse(&roles, &role))
 		return false;
 	while (bson_iter_next(&role)) {
-		count++;
-		if (!bson_iter_recurse(&role, &field) || !bson_iter_find(&field, "role") ||
-		    !BSON_ITER_HOLDS_UTF8(&field) ||
-		    strcmp(bson_iter_utf8(&field, NULL), MONGO_ROLE) != 0)
-			return false;
-		if (!bson_iter_recurse(&role, &field) || !bson_iter_find(&field, "db") ||
-		    !BSON_ITER_HOLDS_UTF8(&field) ||
-		    strcmp(bson_iter_utf8(&field, NULL), appid) != 0)
+		const char *name = field_text(&role, "role");
+		bool known = strcmp(name, MONGO_ROLE) == 0;
+
+		ours = ours || known;
+		for (size_t i = 0; i < t->rights.role_count; i++)
+			known = known || strcmp(name, t->rights.roles[i]) == 0;
+		if (!known || strcmp(field_text(&role, "db"), t->op.appid) != 0)
 			return false;
 	}
-	return count == 1;
+	return ours;
 }
 
 static enum td_rc
@@ -214,23 +225,26 @@ login_at(struct mongo_tenant *t, const struct mongo_address *at, const struct dr
 
 enum td_rc
 mongo_slot_login(struct mongo_tenant *t, const struct drv_slot *slot,
-		 enum mongo_login_verdict *ret_verdict, struct td_err *reterr)
+		 enum mongo_slot_login *ret_login, struct td_err *reterr)
 {
+	enum mongo_login_verdict verdict;
 	struct mongo_address at;
 	bson_t status;
 	enum td_rc rc;
 
 	rc = mongo_primary(t->op.clients, t->op.deadline, &at, reterr);
 	if (rc == TD_OK)
-		rc = login_at(t, &at, slot, ret_verdict, &status, reterr);
+		rc = login_at(t, &at, slot, &verdict, &status, reterr);
 	if (rc != TD_OK)
 		return rc;
-	if (*ret_verdict == MONGO_LOGIN_WORKS && !just_our_role(&status, t->op.appid))
-		rc = mongo_fail(t, reterr, TD_CONFLICT, "RolesChanged",
-				"User %.40s logs in with other rights than ours",
-				slot->key_id);
+	if (verdict == MONGO_LOGIN_REFUSED)
+		*ret_login = MONGO_SLOT_REFUSED;
+	else if (just_our_role(t, &status))
+		*ret_login = MONGO_SLOT_WORKS;
+	else
+		*ret_login = MONGO_SLOT_OTHER_ROLES;
 	bson_destroy(&status);
-	return rc;
+	return TD_OK;
 }
 
 static enum td_rc

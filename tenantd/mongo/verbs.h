@@ -41,10 +41,11 @@ void mongo_note_foreign(struct mongo_tenant *t, const struct mongo_state *state)
 /* Is it in one of the call's slots, or does it bear our mark? */
 bool mongo_user_is_ours(const struct mongo_tenant *t, const struct mongo_user *user);
 
-/* Does the login of that slot work at the primary, with just MONGO_ROLE? TD_CONFLICT when
- * it works but with other rights. */
+/* Does the login of that slot work at the primary, and does it then have MONGO_ROLE and
+ * nothing else? */
+enum mongo_slot_login { MONGO_SLOT_WORKS, MONGO_SLOT_OTHER_ROLES, MONGO_SLOT_REFUSED };
 enum td_rc mongo_slot_login(struct mongo_tenant *t, const struct drv_slot *slot,
-			    enum mongo_login_verdict *ret_verdict,
+			    enum mongo_slot_login *ret_login,
 			    struct td_err *reterr) TD_MUST_CHECK;
 
 /*
