@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define TRIES_MIN 3	 /* of one request, whatever the number of members */
+#define MEMBER_TRIES 2	 /* where it must be that member */
 #define KEY_SWITCHES 2	 /* per request: to what the files hold, then to the other pair */
 #define BACKOFF_MS 50	 /* doubled with every round, plus as much jitter */
 #define BACKOFF_MAX_MS 1000
@@ -465,13 +466,13 @@ minio_client_do(const struct minio_call *call, const struct minio_request *req,
 {
 	struct minio_client *c = call->client;
 	struct attempt a = {.call = call, .req = req};
-	unsigned tries_max = TRIES_MIN;
+	unsigned tries_max = MEMBER_TRIES;
 	unsigned switches = 0;
 	unsigned tries = 0;
 	enum td_rc rc = TD_OK;
 
 	if (req->member == MINIO_ANY_MEMBER)
-		tries_max += (unsigned)c->endpoint_count - 1;
+		tries_max = TRIES_MIN + (unsigned)c->endpoint_count - 1;
 	while (minio_call_left(call) > 0) {
 		size_t member = req->member >= 0 ? (size_t)req->member
 						 : atomic_load(&c->preferred);
