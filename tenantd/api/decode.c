@@ -479,7 +479,7 @@ static enum td_rc
 take_ttl(void *ctx, const char *name, const json_t *v, struct td_err *err)
 {
 	struct token_ctx *t = ctx;
-	uint64_t n;
+	uint64_t n = 0;
 
 	if (json_is_null(v))
 		return TD_OK;

@@ -132,7 +132,7 @@ cred_add_bucket(struct rec_cred *doc, const char *name, const struct rec_bucket 
 	if (doc->bucket_count >= REC_CRED_BUCKETS)
 		return;
 	struct rec_cred_bucket *cb = &doc->buckets[doc->bucket_count++];
-	(void)stpncpy(cb->name, name, sizeof(cb->name) - 1);
+	memcpy(cb->name, name, strlen(name) + 1); /* a bucket's name, of the same size */
 	cb->mode = rec->mode;
 }
 

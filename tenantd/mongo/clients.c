@@ -336,7 +336,7 @@ attempt(struct mongo_clients *clients, const struct mongo_cmd *cmd, int64_t dead
 	unsigned most = cmd->kind == MONGO_LONG ? CLASSES - 1 : CLASS_SHORT;
 	struct client *client;
 	int64_t began;
-	unsigned class;
+	unsigned class = CLASS_SHORT;
 	enum td_rc rc;
 
 	rc = pick_class(clients, deadline, most, &class, err);
@@ -408,7 +408,7 @@ mongo_primary(struct mongo_clients *clients, int64_t deadline,
 	mongoc_server_description_t *sd;
 	const mongoc_host_list_t *host;
 	struct client *client;
-	unsigned class;
+	unsigned class = CLASS_SHORT;
 	bson_error_t e;
 	enum td_rc rc;
 
@@ -443,7 +443,7 @@ login(struct mongo_clients *clients, const struct mongo_address *at,
 {
 	mongoc_client_t *c;
 	bson_error_t e;
-	unsigned class;
+	unsigned class = CLASS_SHORT;
 	enum td_rc rc;
 	int64_t began = td_mono_ms(clients->opt.env);
 	bson_t *cmd, opts;

@@ -23,6 +23,7 @@ class Nowhere:
     """Backends that are never asked: a settled tenant costs them nothing."""
 
     def __init__(self, folder):
+        folder.mkdir(exist_ok=True)
         self.minio_endpoint = "http://127.0.0.1:1"
         self.minio = self.mongod = self
         self.region = "us-east-1"

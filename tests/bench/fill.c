@@ -87,7 +87,7 @@ add_token(struct fill *f, const char *appid)
 	td_random(td_env_system(), raw, 8);
 	for (int i = 0; i < 8; i++)
 		(void)snprintf(t.id + 2 * i, 3, "%02x", raw[i]);
-	(void)stpncpy(t.appid, appid, sizeof(t.appid) - 1);
+	memcpy(t.appid, appid, strlen(appid) + 1);
 	(void)stpncpy(t.label, "bench", sizeof(t.label) - 1);
 	rec_token_encode(&t, &f->buf);
 	put(f, STORE_TOKEN, hash, sizeof(hash));
@@ -108,8 +108,8 @@ add_credential(struct fill *f, const char *appid, const struct rec_datakey *dk)
 	(void)stpncpy(doc.access_key, "ABCDEFGHIJKLMNOPQRST", sizeof(doc.access_key) - 1);
 	memset(doc.secret_key, 's', 40);
 	memset(doc.password, 'p', 64);
-	(void)stpncpy(doc.username, appid, sizeof(doc.username) - 1);
-	(void)stpncpy(doc.database, appid, sizeof(doc.database) - 1);
+	memcpy(doc.username, appid, strlen(appid) + 1);
+	memcpy(doc.database, appid, strlen(appid) + 1);
 	if (seal_cred_put(f->seal, dk, appid, &head, &doc, f->c, &f->err) != TD_OK)
 		die("seal", &f->err);
 }
