@@ -96,8 +96,8 @@ td_hmac_sha256(const void *hmac_key, size_t key_len, const void *data, size_t le
 		memcpy(block, hmac_key, key_len);
 	for (size_t i = 0; i < SHA256_BLOCK; i++)
 		block[i] ^= 0x36;
-	sha256_two((struct td_bytes){ block, SHA256_BLOCK }, (struct td_bytes){ data, len },
-		   inner);
+	sha256_two((struct td_bytes){ block, SHA256_BLOCK },
+		   (struct td_bytes){ data, len }, inner);
 	for (size_t i = 0; i < SHA256_BLOCK; i++)
 		block[i] ^= 0x36 ^ 0x5c;
 	sha256_two((struct td_bytes){ block, SHA256_BLOCK },
@@ -106,7 +106,9 @@ td_hmac_sha256(const void *hmac_key, size_t key_len, const void *data, size_t le
 	explicit_bzero(inner, sizeof(inner));
 }
 
+/* The parameters are those of RFC 8018, and one more. */
 enum td_rc
+/* NOLINTNEXTLINE(readability-function-size) */
 td_pbkdf2_sha256(const void *pw, size_t pw_len, const void *salt, size_t salt_len,
 		 unsigned iterations, unsigned char out[32], struct td_err *reterr)
 {
@@ -114,8 +116,8 @@ td_pbkdf2_sha256(const void *pw, size_t pw_len, const void *salt, size_t salt_le
 	    iterations > INT_MAX)
 		return td_err_set(reterr, TD_INVALID, "pbkdf2: parameter out of range");
 	contexts();
-	if (PKCS5_PBKDF2_HMAC(pw, (int)pw_len, salt, (int)salt_len, (int)iterations, sha256,
-			      32, out) != 1)
+	if (PKCS5_PBKDF2_HMAC(pw, (int)pw_len, salt, (int)salt_len, (int)iterations,
+			      sha256, 32, out) != 1)
 		return td_err_set(reterr, TD_CRYPTO, "pbkdf2 failed");
 	return TD_OK;
 }

@@ -197,7 +197,8 @@ take_digits(const char **p, int n, int min, int max, int *ret)
 static bool
 take_char(const char **p, char upper)
 {
-	if (**p != upper && !(upper == 'T' && **p == 't') && !(upper == 'Z' && **p == 'z'))
+	if (**p != upper && !(upper == 'T' && **p == 't') &&
+	    !(upper == 'Z' && **p == 'z'))
 		return false;
 	(*p)++;
 	return true;

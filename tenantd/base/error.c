@@ -11,7 +11,7 @@
 #include <string.h>
 
 static const struct td_rc_info rc_table[TD_RC_COUNT] = {
-#define TD_RC_ROW(name, http, retryable, code, text)                                      \
+#define TD_RC_ROW(name, http, retryable, code, text)                                     \
 	[TD_##name] = { #name, http, retryable, code, text },
 	TD_RC_TABLE(TD_RC_ROW)
 #undef TD_RC_ROW

@@ -17,53 +17,59 @@
 #define TD_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* X(name, HTTP status, retryable, code on the wire, public text) */
-#define TD_RC_TABLE(X)                                                                    \
-	X(OK, 200, 0, "ok", "Success.")                                                   \
-	X(INVALID, 400, 0, "invalid_request", "The request is malformed.")                \
-	X(UNAUTHENTICATED, 401, 0, "unauthenticated",                                     \
-	  "A valid bearer token is required.")                                            \
-	X(FORBIDDEN, 403, 0, "forbidden", "This token may not do that.")                  \
-	X(TENANT_SUSPENDED, 403, 0, "tenant_suspended", "The tenant is suspended.")       \
-	X(NOT_FOUND, 404, 0, "not_found", "There is no such thing.")                      \
-	X(METHOD, 405, 0, "method_not_allowed", "This route has no such method.")         \
-	X(CONFLICT, 409, 1, "conflict", "Somebody changed it at the same time; retry.")   \
-	X(EXISTS, 409, 0, "exists", "It exists already.")                                 \
-	X(APPID_RESERVED, 409, 0, "appid_reserved", "This appid is reserved.")            \
-	X(WRONG_PHASE, 409, 0, "wrong_phase", "The tenant's phase does not allow this.")  \
-	X(IMMUTABLE, 409, 0, "immutable", "This member cannot be changed.")               \
-	X(VOLUME_SHRINK, 409, 0, "volume_shrink", "A volume never shrinks.")              \
-	X(BUCKET_NOT_EMPTY, 409, 0, "bucket_not_empty",                                   \
-	  "The bucket holds objects; purge=true removes them.")                           \
-	X(DELETION_PROTECTED, 409, 0, "deletion_protected",                               \
-	  "The tenant is protected against deletion.")                                    \
-	X(APPID_RETIRED, 410, 0, "appid_retired", "This appid was used and is retired.")  \
-	X(PRECONDITION, 412, 0, "precondition_failed", "The precondition does not hold.") \
-	X(TOO_LARGE, 413, 0, "too_large", "The request is too large.")                    \
-	X(MEDIA_TYPE, 415, 0, "unsupported_media_type",                                   \
-	  "The body must be application/json.")                                           \
-	X(UNPROCESSABLE, 422, 0, "unprocessable", "The request cannot be carried out.")   \
-	X(RATE_LIMITED, 429, 1, "rate_limited", "Too many requests; retry later.")        \
-	X(HEADER_TOO_LARGE, 431, 0, "header_too_large", "The request header is too large.")\
-	X(INTERNAL, 500, 0, "internal", "Something went wrong; see the request id.")      \
-	X(CORRUPT, 500, 0, "corrupt", "Stored data is damaged.")                          \
-	X(CRYPTO, 500, 0, "crypto", "A cryptographic operation failed.")                  \
-	X(NOMEM, 503, 1, "out_of_memory", "The server is out of memory; retry later.")    \
-	X(IO, 503, 1, "io_error", "Input or output failed.")                              \
-	X(UNAVAILABLE, 503, 1, "unavailable", "The service is not available; retry later.")\
-	X(NOT_READY, 503, 1, "not_ready", "Not ready yet; retry later.")                  \
-	X(FOREIGN, 503, 0, "foreign", "The backend holds an object that is not ours.")    \
-	X(BACKEND_REFUSED, 502, 0, "backend_refused", "A backend refused the request.")   \
-	X(BACKEND_AUTH, 502, 1, "backend_auth", "A backend refused our own credentials.") \
-	X(UNREACHABLE, 503, 1, "backend_unreachable", "A backend does not answer.")       \
-	X(TIMEOUT, 504, 1, "timeout", "The time allowed was not enough.")                 \
+#define TD_RC_TABLE(X)                                                                   \
+	X(OK, 200, 0, "ok", "Success.")                                                  \
+	X(INVALID, 400, 0, "invalid_request", "The request is malformed.")               \
+	X(UNAUTHENTICATED, 401, 0, "unauthenticated",                                    \
+	  "A valid bearer token is required.")                                           \
+	X(FORBIDDEN, 403, 0, "forbidden", "This token may not do that.")                 \
+	X(TENANT_SUSPENDED, 403, 0, "tenant_suspended", "The tenant is suspended.")      \
+	X(NOT_FOUND, 404, 0, "not_found", "There is no such thing.")                     \
+	X(METHOD, 405, 0, "method_not_allowed", "This route has no such method.")        \
+	X(CONFLICT, 409, 1, "conflict", "Somebody changed it at the same time; retry.")  \
+	X(EXISTS, 409, 0, "exists", "It exists already.")                                \
+	X(APPID_RESERVED, 409, 0, "appid_reserved", "This appid is reserved.")           \
+	X(WRONG_PHASE, 409, 0, "wrong_phase", "The tenant's phase does not allow this.") \
+	X(IMMUTABLE, 409, 0, "immutable", "This member cannot be changed.")              \
+	X(VOLUME_SHRINK, 409, 0, "volume_shrink", "A volume never shrinks.")             \
+	X(BUCKET_NOT_EMPTY, 409, 0, "bucket_not_empty",                                  \
+	  "The bucket holds objects; purge=true removes them.")                          \
+	X(DELETION_PROTECTED, 409, 0, "deletion_protected",                              \
+	  "The tenant is protected against deletion.")                                   \
+	X(APPID_RETIRED, 410, 0, "appid_retired", "This appid was used and is retired.") \
+	X(PRECONDITION, 412, 0, "precondition_failed",                                   \
+	  "The precondition does not hold.")                                             \
+	X(TOO_LARGE, 413, 0, "too_large", "The request is too large.")                   \
+	X(MEDIA_TYPE, 415, 0, "unsupported_media_type",                                  \
+	  "The body must be application/json.")                                          \
+	X(UNPROCESSABLE, 422, 0, "unprocessable", "The request cannot be carried out.")  \
+	X(RATE_LIMITED, 429, 1, "rate_limited", "Too many requests; retry later.")       \
+	X(HEADER_TOO_LARGE, 431, 0, "header_too_large",                                  \
+	  "The request header is too large.")                                            \
+	X(INTERNAL, 500, 0, "internal", "Something went wrong; see the request id.")     \
+	X(CORRUPT, 500, 0, "corrupt", "Stored data is damaged.")                         \
+	X(CRYPTO, 500, 0, "crypto", "A cryptographic operation failed.")                 \
+	X(NOMEM, 503, 1, "out_of_memory", "The server is out of memory; retry later.")   \
+	X(IO, 503, 1, "io_error", "Input or output failed.")                             \
+	X(UNAVAILABLE, 503, 1, "unavailable",                                            \
+	  "The service is not available; retry later.")                                  \
+	X(NOT_READY, 503, 1, "not_ready", "Not ready yet; retry later.")                 \
+	X(FOREIGN, 503, 0, "foreign", "The backend holds an object that is not ours.")   \
+	X(BACKEND_REFUSED, 502, 0, "backend_refused", "A backend refused the request.")  \
+	X(BACKEND_AUTH, 502, 1, "backend_auth",                                          \
+	  "A backend refused our own credentials.")                                      \
+	X(UNREACHABLE, 503, 1, "backend_unreachable", "A backend does not answer.")      \
+	X(TIMEOUT, 504, 1, "timeout", "The time allowed was not enough.")                \
 	X(STORE_FULL, 507, 1, "store_full", "The store is full.")
 
+/* clang-format off: it takes the row macro for a broken line */
 enum td_rc {
 #define TD_RC_ENUM(name, http, retryable, code, text) TD_##name,
 	TD_RC_TABLE(TD_RC_ENUM)
 #undef TD_RC_ENUM
-	TD_RC_COUNT
+		TD_RC_COUNT
 };
+/* clang-format on */
 
 #define TD_ERR_DETAIL_MAX 256
 

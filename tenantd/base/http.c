@@ -41,7 +41,8 @@ td_http_global_init(struct td_err *reterr)
 	CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
 
 	if (code != CURLE_OK)
-		return td_err_set(reterr, TD_NOMEM, "libcurl: %s", curl_easy_strerror(code));
+		return td_err_set(reterr, TD_NOMEM, "libcurl: %s",
+				  curl_easy_strerror(code));
 	return TD_OK;
 }
 
@@ -150,7 +151,8 @@ on_header(char *line, size_t size, size_t count, void *ctx)
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		size_t n = strlen(wanted[i].name);
 
-		if (len > n && line[n] == ':' && strncasecmp(line, wanted[i].name, n) == 0)
+		if (len > n && line[n] == ':' &&
+		    strncasecmp(line, wanted[i].name, n) == 0)
 			capture(wanted[i].out, wanted[i].size, line + n + 1, len - n - 1);
 	}
 	return len;
@@ -241,8 +243,8 @@ make_headers(const struct td_http_request *req, struct curl_slist **list,
 			rc = TD_NOMEM;
 	}
 	td_buf_done(&line);
-	if (rc == TD_OK && (!append(list, "Expect:") ||
-			    (!typed && !append(list, "Content-Type:"))))
+	if (rc == TD_OK &&
+	    (!append(list, "Expect:") || (!typed && !append(list, "Content-Type:"))))
 		rc = TD_NOMEM;
 	if (rc == TD_TOO_LARGE)
 		return td_err_set(reterr, TD_INVALID, "http: header line too long");
@@ -263,13 +265,15 @@ free_headers(struct curl_slist *list)
 static bool
 set_body(CURL *easy, const struct td_http_request *req)
 {
-	bool wants_body = strcmp(req->method, "PUT") == 0 || strcmp(req->method, "POST") == 0;
+	bool wants_body =
+		strcmp(req->method, "PUT") == 0 || strcmp(req->method, "POST") == 0;
 
 	if (strcmp(req->method, "HEAD") == 0)
 		return curl_easy_setopt(easy, CURLOPT_NOBODY, 1L) == CURLE_OK;
 	if (req->body == NULL && !wants_body)
 		return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK &&
-		       curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, req->method) == CURLE_OK;
+		       curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, req->method) ==
+			       CURLE_OK;
 	return curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
 				(curl_off_t)(req->body == NULL ? 0 : req->body_len)) ==
 		       CURLE_OK &&
@@ -279,8 +283,8 @@ set_body(CURL *easy, const struct td_http_request *req)
 }
 
 static enum td_rc
-set_up(struct td_http *http, const struct td_http_request *req, struct curl_slist *headers,
-       struct exchange *x, struct td_err *reterr)
+set_up(struct td_http *http, const struct td_http_request *req,
+       struct curl_slist *headers, struct exchange *x, struct td_err *reterr)
 {
 	CURL *e = http->easy;
 	bool ok = true;

@@ -41,13 +41,13 @@ struct td_http_request {
 
 struct td_http_reply {
 	int status;
-	struct td_buf body;		/* wiped by td_http_reply_done when secret */
-	char content_type[64];		/* "" when absent */
-	char location[256];		/* "" when absent or longer */
+	struct td_buf body;    /* wiped by td_http_reply_done when secret */
+	char content_type[64]; /* "" when absent */
+	char location[256];    /* "" when absent or longer */
 	char retry_after[16];
-	char request_id[64];		/* x-amz-request-id */
-	char server_status[64];		/* X-Minio-Server-Status */
-	char etag[80];			/* with its quotes; "" when absent or longer */
+	char request_id[64];	/* x-amz-request-id */
+	char server_status[64]; /* X-Minio-Server-Status */
+	char etag[80];		/* with its quotes; "" when absent or longer */
 };
 
 enum td_rc td_http_new(const struct td_http_options *opt, struct td_http **ret_http,
@@ -62,7 +62,8 @@ void td_http_free(struct td_http *http);
  * the caller ends it with td_http_reply_done.
  */
 enum td_rc td_http_do(struct td_http *http, const struct td_http_request *req,
-		      struct td_http_reply *ret_reply, struct td_err *reterr) TD_MUST_CHECK;
+		      struct td_http_reply *ret_reply,
+		      struct td_err *reterr) TD_MUST_CHECK;
 void td_http_reply_done(struct td_http_reply *reply);
 
 /* Once per process, from main, before any thread. */

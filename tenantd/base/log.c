@@ -187,9 +187,9 @@ write_journal(const struct field *fields, size_t count)
 		len = snprintf(text[n], sizeof(text[n]), "%s=%s", fields[i].journal,
 			       fields[i].value);
 		iov[n].iov_base = text[n];
-		iov[n].iov_len = len < 0 ? 0 :
-				 (size_t)len < sizeof(text[n]) ? (size_t)len :
-								 sizeof(text[n]) - 1;
+		iov[n].iov_len = len < 0			 ? 0
+				 : (size_t)len < sizeof(text[n]) ? (size_t)len
+								 : sizeof(text[n]) - 1;
 		n++;
 	}
 	snprintf(ident, sizeof(ident), "SYSLOG_IDENTIFIER=%s",
@@ -228,8 +228,7 @@ emit(enum td_log_level level, const struct td_log_ctx *ctx, const struct td_err 
 	}
 	if (err != NULL && err->upstream_status != 0) {
 		snprintf(number[1], sizeof(number[1]), "%d", err->upstream_status);
-		fields[n++] =
-			(struct field){ "upstream", "TENANTD_UPSTREAM", number[1] };
+		fields[n++] = (struct field){ "upstream", "TENANTD_UPSTREAM", number[1] };
 	}
 	pthread_once(&once, find_journal);
 	if (to_journal)
@@ -270,8 +269,8 @@ td_log(enum td_log_level level, const struct td_log_ctx *ctx, const char *fmt, .
 }
 
 void
-td_log_err(enum td_log_level level, const struct td_log_ctx *ctx, const struct td_err *err,
-	   const char *fmt, ...)
+td_log_err(enum td_log_level level, const struct td_log_ctx *ctx,
+	   const struct td_err *err, const char *fmt, ...)
 {
 	int saved = errno;
 	char message[MESSAGE_MAX], full[MESSAGE_MAX + TD_ERR_DETAIL_MAX + 4];

@@ -124,7 +124,13 @@ td_secret_equal(const struct td_secret *a, const struct td_secret *b)
 static bool
 acl_is_private(int fd)
 {
-	enum { ACL_VERSION = 2, USER = 0x02, GROUP_OBJ = 0x04, GROUP = 0x08, OTHER = 0x20 };
+	enum {
+		ACL_VERSION = 2,
+		USER = 0x02,
+		GROUP_OBJ = 0x04,
+		GROUP = 0x08,
+		OTHER = 0x20
+	};
 	unsigned char raw[4 + 32 * 8];
 	ssize_t n = fgetxattr(fd, "system.posix_acl_access", raw, sizeof(raw));
 
@@ -194,7 +200,8 @@ read_all(const char *path, int fd, unsigned char *out, size_t *ret_len,
 }
 
 enum td_rc
-td_secret_read_file(const char *path, struct td_secret **ret_secret, struct td_err *reterr)
+td_secret_read_file(const char *path, struct td_secret **ret_secret,
+		    struct td_err *reterr)
 {
 	unsigned char bytes[TD_SECRET_MAX + 1];
 	struct td_secret *s = NULL;

@@ -45,9 +45,9 @@ td_secret_freep(struct td_secret **s)
 }
 #define TD_CLEAN_SECRET __attribute__((cleanup(td_secret_freep)))
 /* Hand over: gives the value and NULLs the source. */
-#define TD_TAKE(p)                                                                        \
-	__extension__({                                                                   \
-		__typeof__(p) td_take_ = (p);                                             \
-		(p) = NULL;                                                               \
-		td_take_;                                                                 \
+#define TD_TAKE(p)                                                                       \
+	__extension__({                                                                  \
+		__typeof__(p) td_take_ = (p);                                            \
+		(p) = NULL;                                                              \
+		td_take_;                                                                \
 	})

@@ -103,7 +103,8 @@ td_pool_new(const struct td_pool_options *opt, struct td_pool **ret_pool,
 	rc = start_threads(p, opt);
 	if (rc != 0) {
 		td_pool_free(p);
-		return td_err_sys(reterr, TD_NOMEM, rc, "worker pool: cannot start a thread");
+		return td_err_sys(reterr, TD_NOMEM, rc,
+				  "worker pool: cannot start a thread");
 	}
 	*ret_pool = p;
 	return TD_OK;

@@ -12,9 +12,9 @@ struct td_pool;
 typedef void (*td_job_fn)(void *ctx);
 
 struct td_pool_options {
-	const char *name;     /* thread name, at most 10 bytes */
-	unsigned threads;     /* 1..256 */
-	unsigned queue_max;   /* jobs that may wait, 1..1,000,000 */
+	const char *name;   /* thread name, at most 10 bytes */
+	unsigned threads;   /* 1..256 */
+	unsigned queue_max; /* jobs that may wait, 1..1,000,000 */
 };
 
 enum td_rc td_pool_new(const struct td_pool_options *opt, struct td_pool **ret_pool,

@@ -50,14 +50,16 @@ enum td_yaml_kind { TD_YAML_SCALAR, TD_YAML_SEQUENCE, TD_YAML_MAPPING };
  * TD_NOMEM) *ret_doc is untouched. report may be NULL.
  */
 enum td_rc td_yaml_read(const char *path, struct td_yaml_doc **ret_doc,
-			struct td_yaml_report *report, struct td_err *reterr) TD_MUST_CHECK;
+			struct td_yaml_report *report,
+			struct td_err *reterr) TD_MUST_CHECK;
 struct td_yaml_text {
 	const char *name; /* for complaints */
 	const void *data;
 	size_t len;
 };
 enum td_rc td_yaml_parse(const struct td_yaml_text *text, struct td_yaml_doc **ret_doc,
-			 struct td_yaml_report *report, struct td_err *reterr) TD_MUST_CHECK;
+			 struct td_yaml_report *report,
+			 struct td_err *reterr) TD_MUST_CHECK;
 /* NULL is a no-op. Every node goes with its document. */
 void td_yaml_doc_free(struct td_yaml_doc *doc);
 /* The name given at reading. */
@@ -139,16 +141,19 @@ struct td_yaml_schema;
 struct td_yaml_key {
 	const char *path; /* "store.map_bytes": a dot is a nested mapping */
 	enum td_yaml_type type;
-	size_t offset;	      /* of the member in the struct */
-	const char *fallback; /* default, as one would write it; lists: "a, b". NULL: none,
-			       * the member stays 0, NULL or empty when absent */
+	size_t offset; /* of the member in the struct */
+	/* Default, as one would write it; lists: "a, b". NULL: none, the member stays 0,
+	 * NULL or empty when absent. */
+	const char *fallback;
 	enum td_yaml_need need;
 	enum td_yaml_reload reload;
 	/* Numbers, bytes, milliseconds; of a text its length, of a list its length. max 0: no
 	 * limit but the type's. */
 	uint64_t min, max;
-	const char *const *names;	    /* ENUM: ends with NULL */
-	const struct td_yaml_schema *items; /* LIST */
+	/* ENUM: ends with NULL. */
+	const char *const *names;
+	/* LIST: what each item is. */
+	const struct td_yaml_schema *items;
 	/* Texts and the texts of a list: NULL when it is good, else what was expected ("a
 	 * URL that starts with https://"). May be NULL. */
 	const char *(*check)(const char *text);
@@ -167,8 +172,9 @@ struct td_yaml_schema {
  * doc NULL: defaults only. On TD_INVALID (all complaints in *report) or TD_NOMEM *ret is
  * zeroed. The caller ends it with td_yaml_free. Strings are copies: the document may go.
  */
-enum td_rc td_yaml_load(const struct td_yaml_schema *schema, const struct td_yaml_doc *doc,
-			void *ret, struct td_yaml_report *report,
+enum td_rc td_yaml_load(const struct td_yaml_schema *schema,
+			const struct td_yaml_doc *doc, void *ret,
+			struct td_yaml_report *report,
 			struct td_err *reterr) TD_MUST_CHECK;
 /* Frees what *loaded owns and zeroes it. Safe on a zeroed struct and twice. */
 void td_yaml_free(const struct td_yaml_schema *schema, void *loaded);
@@ -186,6 +192,7 @@ void td_yaml_print(const struct td_yaml_schema *schema, const void *loaded,
  * list whose length changed is named itself). Returns the number of keys that differ and
  * need a restart. fn may be NULL.
  */
-typedef void (*td_yaml_change_fn)(void *ctx, const char *path, enum td_yaml_reload reload);
+typedef void (*td_yaml_change_fn)(void *ctx, const char *path,
+				  enum td_yaml_reload reload);
 size_t td_yaml_diff(const struct td_yaml_schema *schema, const void *before,
 		    const void *after, td_yaml_change_fn fn, void *ctx);

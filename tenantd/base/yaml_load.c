@@ -75,7 +75,8 @@ set_number(struct load *l, const struct td_yaml_key *row, const char *text, void
 		memcpy(out, &v, sizeof(v));
 	} else {
 		if (!td_yaml_duration(text, &ms) || !in_range(row, (uint64_t)ms))
-			return want_range(l, row, "a duration such as 500ms, 30s, 15m, 2h, 7d");
+			return want_range(l, row,
+					  "a duration such as 500ms, 30s, 15m, 2h, 7d");
 		memcpy(out, &ms, sizeof(ms));
 	}
 	return NULL;
@@ -248,8 +249,8 @@ load_list(struct load *l, const struct td_yaml_key *row, const struct td_yaml_no
 			continue;
 		}
 		snprintf(at, sizeof(at), "%s[%zu].", path, i);
-		load_struct(l, row->items, item, (char *)out->items + i * row->items->size,
-			    at);
+		load_struct(l, row->items, item,
+			    (char *)out->items + i * row->items->size, at);
 	}
 }
 
@@ -267,11 +268,13 @@ load_row(struct load *l, const struct td_yaml_key *row, const struct td_yaml_nod
 		char found[64];
 
 		if (is_list && td_yaml_kind(n) == TD_YAML_SEQUENCE)
-			td_yaml_complain(l->report, l->doc, n, "%s: expected %s, found %zu",
-					 path, want_type(l, row), td_yaml_count(n));
+			td_yaml_complain(l->report, l->doc, n,
+					 "%s: expected %s, found %zu", path,
+					 want_type(l, row), td_yaml_count(n));
 		else
-			td_yaml_complain(l->report, l->doc, n, "%s: expected %s, found %s",
-					 path, want_type(l, row), td_yaml_found(n, found));
+			td_yaml_complain(l->report, l->doc, n,
+					 "%s: expected %s, found %s", path,
+					 want_type(l, row), td_yaml_found(n, found));
 	} else if (row->type == TD_YAML_STRING_LIST) {
 		load_strings(l, row, n, out, path);
 	} else if (row->type == TD_YAML_LIST) {
@@ -280,9 +283,9 @@ load_row(struct load *l, const struct td_yaml_key *row, const struct td_yaml_nod
 		/* "8080" in quotes is a text and no number. */
 		bool is_text = row->type == TD_YAML_STRING || row->type == TD_YAML_PATH;
 
-		want = !is_text && !td_yaml_is_plain(n) ?
-			       want_type(l, row) :
-			       set_scalar(l, row, td_yaml_scalar(n), out);
+		want = !is_text && !td_yaml_is_plain(n)
+			       ? want_type(l, row)
+			       : set_scalar(l, row, td_yaml_scalar(n), out);
 		if (want != NULL)
 			complain(l, n, path, want);
 	}
@@ -375,7 +378,8 @@ walk(struct load *l, const struct target *t, const struct td_yaml_node *map,
 
 /* "a, b" */
 static void
-default_strings(struct load *l, const struct td_yaml_key *row, struct td_yaml_strings *out)
+default_strings(struct load *l, const struct td_yaml_key *row,
+		struct td_yaml_strings *out)
 {
 	size_t count = 1;
 	const char *p = row->fallback;
@@ -449,8 +453,8 @@ load_struct(struct load *l, const struct td_yaml_schema *schema,
 }
 
 enum td_rc
-td_yaml_load(const struct td_yaml_schema *schema, const struct td_yaml_doc *doc, void *ret,
-	     struct td_yaml_report *report, struct td_err *reterr)
+td_yaml_load(const struct td_yaml_schema *schema, const struct td_yaml_doc *doc,
+	     void *ret, struct td_yaml_report *report, struct td_err *reterr)
 {
 	struct load l = { .doc = doc, .report = report };
 	const struct td_yaml_node *root = doc == NULL ? NULL : td_yaml_root(doc);

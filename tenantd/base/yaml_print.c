@@ -48,8 +48,8 @@ is_plain_text(const char *s)
 {
 	static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				   "0123456789_./-+@";
-	static const char *const words[] = { "null", "true", "false", "yes", "no", "on",
-					     "off",  "y",    "n",     NULL };
+	static const char *const words[] = { "null", "true", "false", "yes", "no",
+					     "on",   "off",  "y",     "n",   NULL };
 
 	if (s[0] == '\0' || strchr("-.+@0123456789", s[0]) != NULL ||
 	    strspn(s, safe) != strlen(s))
@@ -191,10 +191,10 @@ static void
 print_facts(struct td_buf *out, unsigned depth, const struct td_yaml_key *row)
 {
 	static const char *const types[] = {
-		[TD_YAML_STRING] = "text",	[TD_YAML_PATH] = "path",
-		[TD_YAML_UINT] = "number",	[TD_YAML_BYTES] = "size",
+		[TD_YAML_STRING] = "text",	 [TD_YAML_PATH] = "path",
+		[TD_YAML_UINT] = "number",	 [TD_YAML_BYTES] = "size",
 		[TD_YAML_DURATION] = "duration", [TD_YAML_BOOL] = "true or false",
-		[TD_YAML_ENUM] = "one of",	[TD_YAML_STRING_LIST] = "list of texts",
+		[TD_YAML_ENUM] = "one of",	 [TD_YAML_STRING_LIST] = "list of texts",
 		[TD_YAML_LIST] = "list",
 	};
 	char low[32], high[32];
@@ -305,7 +305,8 @@ print_struct(struct td_buf *out, const struct td_yaml_schema *schema, const void
 			print_doc(out, at, row->doc);
 		print_facts(out, at, row);
 		if (row->type == TD_YAML_LIST &&
-		    ((const struct td_yaml_list *)yaml_member_const(base, row))->count == 0)
+		    ((const struct td_yaml_list *)yaml_member_const(base, row))->count ==
+			    0)
 			print_list_help(out, row, at);
 		indent(out, at);
 		if (!is_set(row, base)) {

@@ -98,7 +98,8 @@ td_yaml_duration(const char *text, int64_t *ret_ms)
 		*ret_ms = 0;
 		return true;
 	}
-	if (!with_unit(text, times, sizeof(times) / sizeof(times[0]), &v) || v > INT64_MAX)
+	if (!with_unit(text, times, sizeof(times) / sizeof(times[0]), &v) ||
+	    v > INT64_MAX)
 		return false;
 	*ret_ms = (int64_t)v;
 	return true;
@@ -110,7 +111,8 @@ largest_unit(uint64_t v, const struct unit *units, size_t count, char out[32])
 	for (size_t i = 0; i < count; i++) {
 		if (v != 0 && v % units[i].factor == 0) {
 			snprintf(out, 32, "%llu%s",
-				 (unsigned long long)(v / units[i].factor), units[i].name);
+				 (unsigned long long)(v / units[i].factor),
+				 units[i].name);
 			return;
 		}
 	}
@@ -126,5 +128,6 @@ td_yaml_bytes_text(uint64_t bytes, char out[32])
 void
 td_yaml_duration_text(int64_t ms, char out[32])
 {
-	largest_unit(ms < 0 ? 0 : (uint64_t)ms, times, sizeof(times) / sizeof(times[0]), out);
+	largest_unit(ms < 0 ? 0 : (uint64_t)ms, times, sizeof(times) / sizeof(times[0]),
+		     out);
 }

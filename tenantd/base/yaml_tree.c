@@ -92,13 +92,14 @@ struct builder {
 	yaml_parser_t parser;
 	yaml_event_t event; /* the current one */
 	bool have_event;
-	bool dead;  /* libyaml gave up, or nesting is too deep */
+	bool dead; /* libyaml gave up, or nesting is too deep */
 	bool nomem;
 	const struct td_yaml_doc *doc;
 	struct td_yaml_report *report;
 };
 
-static void refuse(struct builder *b, unsigned line, const char *fmt, ...) TD_PRINTF(3, 4);
+static void refuse(struct builder *b, unsigned line, const char *fmt, ...)
+	TD_PRINTF(3, 4);
 
 static void
 refuse(struct builder *b, unsigned line, const char *fmt, ...)
@@ -136,7 +137,8 @@ next(struct builder *b)
 		b->nomem = true;
 	else
 		refuse(b, (unsigned)p->problem_mark.line + 1, "not YAML: %s%s%s",
-		       p->context == NULL ? "" : p->context, p->context == NULL ? "" : ", ",
+		       p->context == NULL ? "" : p->context,
+		       p->context == NULL ? "" : ", ",
 		       p->problem == NULL ? "unreadable" : p->problem);
 	return false;
 }
@@ -257,7 +259,8 @@ build_scalar(struct builder *b)
 }
 
 static void
-check_key(struct builder *b, const struct td_yaml_node *map, const struct td_yaml_node *key)
+check_key(struct builder *b, const struct td_yaml_node *map,
+	  const struct td_yaml_node *key)
 {
 	if (key->kind != TD_YAML_SCALAR) {
 		refuse(b, key->line, "a key must be plain text");
@@ -268,8 +271,9 @@ check_key(struct builder *b, const struct td_yaml_node *map, const struct td_yam
 	for (size_t i = 0; i < map->count; i++)
 		if (map->keys[i]->kind == TD_YAML_SCALAR &&
 		    strcmp(map->keys[i]->text, key->text) == 0) {
-			refuse(b, key->line, "%.80s: duplicate key, first seen on line %u",
-			       key->text, map->keys[i]->line);
+			refuse(b, key->line,
+			       "%.80s: duplicate key, first seen on line %u", key->text,
+			       map->keys[i]->line);
 			return;
 		}
 }
@@ -348,7 +352,8 @@ build_stream(struct builder *b)
 		if (b->event.type != YAML_DOCUMENT_START_EVENT)
 			continue;
 		if (root != NULL) {
-			refuse(b, event_line(b), "a second document: one file, one document");
+			refuse(b, event_line(b),
+			       "a second document: one file, one document");
 			break;
 		}
 		if (next(b))
@@ -435,8 +440,8 @@ read_file(const char *path, struct td_buf *out, struct td_err *reterr)
 }
 
 enum td_rc
-td_yaml_read(const char *path, struct td_yaml_doc **ret_doc, struct td_yaml_report *report,
-	     struct td_err *reterr)
+td_yaml_read(const char *path, struct td_yaml_doc **ret_doc,
+	     struct td_yaml_report *report, struct td_err *reterr)
 {
 	struct td_buf content;
 	enum td_rc rc;

@@ -29,7 +29,8 @@ static const struct td_yaml_key item_keys[] = {
 	{ "name", TD_YAML_STRING, AT(item, name), .need = TD_YAML_REQUIRED },
 	{ "deep.sets", TD_YAML_STRING_LIST, AT(item, sets), .fallback = "a, b" },
 };
-static const struct td_yaml_schema item_schema = { item_keys, 2, sizeof(struct item), NULL };
+static const struct td_yaml_schema item_schema = { item_keys, 2, sizeof(struct item),
+						   NULL };
 static const struct td_yaml_key keys[] = {
 	{ "text", TD_YAML_STRING, AT(config, text), .fallback = "x" },
 	{ "path", TD_YAML_PATH, AT(config, path), .need = TD_YAML_OPTIONAL },

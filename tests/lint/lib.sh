@@ -1,4 +1,6 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2034 # what is set here is for the checks
+#
 # What the checks share. A check is a script in this folder: it prints what is wrong, one
 # line each with file and line, and ends with 0 (passed), 77 (skipped, and says why) or
 # anything else (failed). LINT_ROOT points it at another tree; the self-test does that.
@@ -62,7 +64,6 @@ room_of()
 }
 
 # Rooms and what they may use, from cmake/arrows.txt.
-# shellcheck disable=SC2034 # for the checks
 declare -A ARROWS=()
 while IFS=: read -r room below; do
 	[[ $room =~ ^[a-z]+$ ]] && ARROWS[$room]=" $below "

@@ -72,7 +72,8 @@ def main():
     entries = json.loads(pathlib.Path(build, "compile_commands.json").read_text())
     entries = {e["file"]: e for e in entries}
     version = subprocess.run(["clang-tidy", "--version"], capture_output=True, check=True)
-    salt = version.stdout + pathlib.Path(".clang-tidy").read_bytes()
+    salt = version.stdout + b"".join(
+        pathlib.Path(f).read_bytes() for f in (".clang-tidy", "tests/.clang-tidy"))
     bad, done, told = 0, 0, time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         jobs = {pool.submit(check, e, build, cache, salt): f for f, e in entries.items()}

@@ -16,13 +16,13 @@
 #include <cmocka.h>
 
 /* A loop over an array; `row` is a pointer to its element. */
-#define EACH(row, array)                                                                  \
-	__typeof__(&(array)[0]) row = (array);                                            \
-	row < (array) + sizeof(array) / sizeof((array)[0]);                               \
+#define EACH(row, array)                                                                 \
+	__typeof__(&(array)[0]) row = (array);                                           \
+	row < (array) + sizeof(array) / sizeof((array)[0]);                              \
 	row++
 
-#define CHECK(says, condition)                                                            \
-	do {                                                                              \
-		if (!(condition))                                                         \
-			fail_msg("%s (%s)", (says), #condition);                          \
+#define CHECK(says, condition)                                                           \
+	do {                                                                             \
+		if (!(condition))                                                        \
+			fail_msg("%s (%s)", (says), #condition);                         \
 	} while (0)

@@ -185,8 +185,8 @@ hex_is_lower_case(void **state)
 static void
 records_read_back_as_written(void **state)
 {
-	static const unsigned char bytes[] = { 1, 0x03, 0x02, 7, 6, 5, 4, 8, 7, 6, 5, 4,
-					       3, 2,	1,    3, 'a', 'b', 'c' };
+	static const unsigned char bytes[] = { 1, 0x03, 0x02, 7, 6, 5, 4,   8,	 7,  6,
+					       5, 4,	3,    2, 1, 3, 'a', 'b', 'c' };
 	struct td_buf b;
 	struct td_cur c;
 	char text[4];

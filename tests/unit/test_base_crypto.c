@@ -53,16 +53,19 @@ hmac_known_answers(void **state)
 	/* RFC 4231, cases 1, 2 and 6 (a key longer than a block). */
 	memset(key, 0x0b, 20);
 	td_hmac_sha256(key, 20, "Hi There", 8, out);
-	assert_true(is_hex(out, 32,
-			   "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"));
+	assert_true(is_hex(
+		out, 32,
+		"b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"));
 	td_hmac_sha256("Jefe", 4, "what do ya want for nothing?", 28, out);
-	assert_true(is_hex(out, 32,
-			   "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"));
+	assert_true(is_hex(
+		out, 32,
+		"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"));
 	memset(key, 0xaa, 131);
-	td_hmac_sha256(key, 131, "Test Using Larger Than Block-Size Key - Hash Key First", 54,
-		       out);
-	assert_true(is_hex(out, 32,
-			   "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"));
+	td_hmac_sha256(key, 131, "Test Using Larger Than Block-Size Key - Hash Key First",
+		       54, out);
+	assert_true(is_hex(
+		out, 32,
+		"60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"));
 }
 
 static void
@@ -73,11 +76,14 @@ pbkdf2_known_answers(void **state)
 	(void)state;
 	/* RFC 7914, section 11, the first 32 bytes. */
 	assert_int_equal(td_pbkdf2_sha256("passwd", 6, "salt", 4, 1, out, NULL), TD_OK);
-	assert_true(is_hex(out, 32,
-			   "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc"));
-	assert_int_equal(td_pbkdf2_sha256("Password", 8, "NaCl", 4, 80000, out, NULL), TD_OK);
-	assert_true(is_hex(out, 32,
-			   "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56"));
+	assert_true(is_hex(
+		out, 32,
+		"55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc"));
+	assert_int_equal(td_pbkdf2_sha256("Password", 8, "NaCl", 4, 80000, out, NULL),
+			 TD_OK);
+	assert_true(is_hex(
+		out, 32,
+		"4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56"));
 	assert_int_equal(td_pbkdf2_sha256("x", 1, "y", 1, 0, out, NULL), TD_INVALID);
 }
 
@@ -175,8 +181,9 @@ any_changed_bit_is_refused_and_leaves_nothing(void **state)
 		for (size_t bit = 0; bit < len * 8; bit++) {
 			c.sealed[bit / 8] ^= (unsigned char)(1u << bit % 8);
 			memset(c.out, 0xee, sizeof(c.out));
-			CHECK(row->says, td_aead_open(row->alg, c.key, c.nonce, c.aad_bytes,
-						      c.sealed_bytes, c.out) == TD_CRYPTO);
+			CHECK(row->says,
+			      td_aead_open(row->alg, c.key, c.nonce, c.aad_bytes,
+					   c.sealed_bytes, c.out) == TD_CRYPTO);
 			CHECK(row->says, memcmp(c.out, zero, len - 16) == 0);
 			c.sealed[bit / 8] ^= (unsigned char)(1u << bit % 8);
 		}
@@ -246,8 +253,12 @@ base64url_both_ways(void **state)
 		const char *in, *text;
 	} rows[] = {
 		/* RFC 4648, section 10, without padding. */
-		{ "", "" },	     { "f", "Zg" },	     { "fo", "Zm8" },
-		{ "foo", "Zm9v" },   { "foob", "Zm9vYg" },   { "fooba", "Zm9vYmE" },
+		{ "", "" },
+		{ "f", "Zg" },
+		{ "fo", "Zm8" },
+		{ "foo", "Zm9v" },
+		{ "foob", "Zm9vYg" },
+		{ "fooba", "Zm9vYmE" },
 		{ "foobar", "Zm9vYmFy" },
 		{ "\xfb\xff\xfe", "-__-" }, /* both letters that differ from base64 */
 	};

@@ -18,8 +18,9 @@ every_code_has_a_complete_row(void **state)
 		CHECK(info->name, info->code[0] != '\0');
 		CHECK(info->name, info->text[strlen(info->text) - 1] == '.');
 		for (int other = 0; other < rc; other++)
-			CHECK(info->name, strcmp(info->code,
-						 td_rc_info((enum td_rc)other)->code) != 0);
+			CHECK(info->name,
+			      strcmp(info->code, td_rc_info((enum td_rc)other)->code) !=
+				      0);
 	}
 }
 
@@ -39,7 +40,7 @@ an_unknown_code_reads_as_internal(void **state)
 {
 	(void)state;
 	assert_string_equal(td_rc_info((enum td_rc)9999)->name, "INTERNAL");
-	assert_string_equal(td_rc_info((enum td_rc)-1)->name, "INTERNAL");
+	assert_string_equal(td_rc_info((enum td_rc) - 1)->name, "INTERNAL");
 }
 
 static void

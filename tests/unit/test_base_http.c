@@ -47,7 +47,8 @@ request_size(const char *text, size_t len)
 	if (end == NULL)
 		return -1;
 	p = strcasestr(text, "\r\ncontent-length:");
-	return (int)(end - text) + 4 + (p != NULL && p < end ? (int)strtol(p + 17, NULL, 10) : 0);
+	return (int)(end - text) + 4 +
+	       (p != NULL && p < end ? (int)strtol(p + 17, NULL, 10) : 0);
 }
 
 /* One whole request; false when the client went away before it. */
@@ -95,7 +96,8 @@ serve(void *arg)
 			const struct step *step = &s->steps[s->request_count - 1];
 
 			if (step->answer != NULL)
-				send(fd, step->answer, strlen(step->answer), MSG_NOSIGNAL);
+				send(fd, step->answer, strlen(step->answer),
+				     MSG_NOSIGNAL);
 			if (step->then == RESET)
 				reset(fd);
 			if (step->then == STALL) {
@@ -175,8 +177,8 @@ a_request_goes_out_as_it_was_given(void **state)
 
 	(void)state;
 	start(&s, steps, 1);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u/a/../b//c%%2Fd/./?y=2&x=%%20&k=",
-		 s.port);
+	snprintf(url, sizeof(url),
+		 "http://127.0.0.1:%u/a/../b//c%%2Fd/./?y=2&x=%%20&k=", s.port);
 	req = request("GET", url);
 	req.headers = headers;
 	req.header_count = 3;
@@ -187,7 +189,8 @@ a_request_goes_out_as_it_was_given(void **state)
 	stop(&s);
 	text = s.requests[0];
 	/* Path and query are signed byte for byte: nothing may be tidied up. */
-	assert_ptr_equal(strstr(text, "GET /a/../b//c%2Fd/./?y=2&x=%20&k= HTTP/1.1\r\n"), text);
+	assert_ptr_equal(strstr(text, "GET /a/../b//c%2Fd/./?y=2&x=%20&k= HTTP/1.1\r\n"),
+			 text);
 	assert_non_null(strstr(text, "\r\nX-Amz-Date: 20260102T030405Z\r\n"));
 	assert_non_null(strstr(text, "\r\nX-Empty:\r\n"));
 	assert_non_null(strstr(text, "\r\nHost: bucket.example:9000\r\n"));
@@ -239,7 +242,8 @@ bodies_and_lengths_fit_the_method(void **state)
 		td_http_reply_done(&reply);
 		td_http_free(http);
 		stop(&s);
-		CHECK(row->says, strncmp(s.requests[0], row->method, strlen(row->method)) == 0);
+		CHECK(row->says,
+		      strncmp(s.requests[0], row->method, strlen(row->method)) == 0);
 		CHECK(row->says, strstr(s.requests[0], row->has) != NULL);
 		CHECK(row->says, strcasestr(s.requests[0], row->has_not) == NULL);
 		if (row->body != NULL)
@@ -251,7 +255,8 @@ static void
 a_given_content_type_stays_and_bodies_may_hold_nul(void **state)
 {
 	static const struct step steps[] = { { OK_ANSWER, KEEP } };
-	static const struct td_http_header headers[] = { { "content-type", "application/json" } };
+	static const struct td_http_header headers[] = { { "content-type",
+							   "application/json" } };
 	struct td_http *http = client();
 	struct td_http_request req;
 	struct td_http_reply reply;
@@ -281,11 +286,14 @@ answers_are_taken_apart(void **state)
 	static const char answer[] =
 		"HTTP/1.1 100 Continue\r\nLocation: /interim\r\n\r\n"
 		"HTTP/1.1 503 Slow Down\r\ncontent-type:  application/xml \r\n"
-		"Retry-After: 7\r\nX-Amz-Request-Id: 18A\r\nX-Minio-Server-Status: offline\r\n"
+		"Retry-After: 7\r\nX-Amz-Request-Id: 18A\r\nX-Minio-Server-Status: "
+		"offline\r\n"
 		"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n";
 	static const struct step steps[] = {
 		{ answer, KEEP },
-		{ "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n", KEEP },
+		{ "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: "
+		  "0\r\n\r\n",
+		  KEEP },
 		{ "HTTP/1.1 404 Not Found\r\nContent-Length: 1000\r\n\r\n", KEEP },
 	};
 	struct td_http *http = client();
@@ -338,20 +346,25 @@ failures_are_told_apart(void **state)
 		  { "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", CLOSE },
 		  TD_UNREACHABLE },
 		{ "cut in the middle of a chunk",
-		  { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc", CLOSE },
+		  { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc",
+		    CLOSE },
 		  TD_UNREACHABLE },
-		{ "cut in the middle of the header", { "HTTP/1.1 200 OK\r\nConte", RESET },
+		{ "cut in the middle of the header",
+		  { "HTTP/1.1 200 OK\r\nConte", RESET },
 		  TD_UNREACHABLE },
 		{ "no answer in time", { NULL, STALL }, TD_TIMEOUT },
 		{ "half an answer in time",
-		  { "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", STALL }, TD_TIMEOUT },
-		{ "something that is not HTTP", { "SSH-2.0-OpenSSH_9\r\n\r\n", CLOSE },
+		  { "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", STALL },
+		  TD_TIMEOUT },
+		{ "something that is not HTTP",
+		  { "SSH-2.0-OpenSSH_9\r\n\r\n", CLOSE },
 		  TD_UNREACHABLE },
 		{ "a body over the ceiling of 8 bytes",
 		  { "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789", KEEP },
 		  TD_TOO_LARGE },
 		{ "a body of just the ceiling",
-		  { "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n12345678", KEEP }, TD_OK },
+		  { "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n12345678", KEEP },
+		  TD_OK },
 	};
 
 	(void)state;
@@ -371,13 +384,15 @@ failures_are_told_apart(void **state)
 		req.timeout_ms = row->rc == TD_TIMEOUT ? 150 : 5000;
 		rc = td_http_do(http, &req, &reply, &err);
 		if (rc != row->rc)
-			fail_msg("%s: %s: %s", row->says, td_rc_info(rc)->name, err.detail);
+			fail_msg("%s: %s: %s", row->says, td_rc_info(rc)->name,
+				 err.detail);
 		if (rc == TD_OK)
 			td_http_reply_done(&reply);
 		else
 			CHECK(row->says, reply.status == 0 && reply.body.data == NULL);
 		CHECK(row->says, strstr(err.detail, "s3cr3t") == NULL);
-		CHECK(row->says, rc == TD_OK || strstr(err.detail, "GET http://127.0.0.1:"));
+		CHECK(row->says,
+		      rc == TD_OK || strstr(err.detail, "GET http://127.0.0.1:"));
 		td_http_free(http);
 		stop(&s);
 	}
@@ -399,7 +414,8 @@ an_endless_header_is_cut_off(void **state)
 	assert_non_null(answer);
 	len = (size_t)snprintf(answer, 200000, "HTTP/1.1 200 OK\r\n");
 	while (len < 150000)
-		len += (size_t)snprintf(answer + len, 200000 - len, "X-%zu: %0500d\r\n", len, 0);
+		len += (size_t)snprintf(answer + len, 200000 - len, "X-%zu: %0500d\r\n",
+					len, 0);
 	snprintf(answer + len, 200000 - len, "\r\n");
 	start(&s, &step, 1);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u/", s.port);
@@ -421,11 +437,16 @@ a_dead_kept_connection_is_replaced_once(void **state)
 	} rows[] = {
 		{ "reset on reuse, then an answer",
 		  { { OK_ANSWER, KEEP }, { NULL, RESET }, { OK_ANSWER, KEEP } },
-		  3, TD_OK },
-		{ "closed while idle", { { OK_ANSWER, CLOSE }, { OK_ANSWER, KEEP } }, 2, TD_OK },
+		  3,
+		  TD_OK },
+		{ "closed while idle",
+		  { { OK_ANSWER, CLOSE }, { OK_ANSWER, KEEP } },
+		  2,
+		  TD_OK },
 		{ "the fresh one is reset too: told, not tried again",
 		  { { OK_ANSWER, KEEP }, { NULL, RESET }, { NULL, RESET } },
-		  3, TD_UNREACHABLE },
+		  3,
+		  TD_UNREACHABLE },
 	};
 
 	(void)state;
@@ -515,9 +536,11 @@ requests_that_cannot_be_sent_safely_are_refused(void **state)
 	} rows[] = {
 		{ "a method with a space", "GET /", "http://127.0.0.1:1/", &good, 1 },
 		{ "an empty method", "", "http://127.0.0.1:1/", &good, 1 },
-		{ "a url with a line break", "GET", "http://127.0.0.1:1/\r\nX: 1", &good, 1 },
+		{ "a url with a line break", "GET", "http://127.0.0.1:1/\r\nX: 1", &good,
+		  1 },
 		{ "a url with a space", "GET", "http://127.0.0.1:1/a b", &good, 1 },
-		{ "a url with raw UTF-8", "GET", "http://127.0.0.1:1/\xc3\xa9", &good, 1 },
+		{ "a url with raw UTF-8", "GET", "http://127.0.0.1:1/\xc3\xa9", &good,
+		  1 },
 		{ "a file url", "GET", "file:///etc/passwd", &good, 1 },
 		{ "a url without scheme", "GET", "127.0.0.1:1/", &good, 1 },
 		{ "a user in the url", "GET", "http://u:p@127.0.0.1:1/", &good, 1000 },

@@ -111,9 +111,10 @@ an_error_brings_code_detail_errno_and_status(void **state)
 	catch_stderr();
 	td_log_err(TD_LOG_ERR, NULL, &err, "commit failed");
 	assert_int_equal(errno, EPIPE);
-	assert_string_equal(record(), "level=error msg=\"commit failed\" code=io_error "
-				      "detail=\"write: No space left on device\" errno=28 "
-				      "upstream=507\n");
+	assert_string_equal(record(),
+			    "level=error msg=\"commit failed\" code=io_error "
+			    "detail=\"write: No space left on device\" errno=28 "
+			    "upstream=507\n");
 	catch_stderr();
 	td_log_err(TD_LOG_ERR, NULL, NULL, "alone");
 	assert_string_equal(record(), "level=error msg=alone\n");
@@ -195,8 +196,8 @@ the_journal_gets_fields(void **state)
 		char stream[64];
 
 		fstat(STDERR_FILENO, &st);
-		snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
-			 (unsigned long long)st.st_ino);
+		snprintf(stream, sizeof(stream), "%llu:%llu",
+			 (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
 		setenv("JOURNAL_STREAM", stream, 1);
 		dup2(p[1], STDOUT_FILENO);
 		td_err_sys(&err, TD_IO, EIO, "read");

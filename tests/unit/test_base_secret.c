@@ -215,12 +215,15 @@ a_file_that_others_may_touch_is_refused(void **state)
 
 /* A version 2 access list, as the kernel takes it. */
 static bool
-set_acl(const char *path, unsigned char group_perm, uint32_t user, unsigned char user_perm)
+set_acl(const char *path, unsigned char group_perm, uint32_t user,
+	unsigned char user_perm)
 {
 	unsigned char acl[4 + 5 * 8] = { 2 };
-	const unsigned char entries[5][2] = {
-		{ 0x01, 4 }, { 0x02, user_perm }, { 0x04, group_perm }, { 0x10, 4 }, { 0x20, 0 }
-	};
+	const unsigned char entries[5][2] = { { 0x01, 4 },
+					      { 0x02, user_perm },
+					      { 0x04, group_perm },
+					      { 0x10, 4 },
+					      { 0x20, 0 } };
 
 	for (int i = 0; i < 5; i++) {
 		unsigned char *p = acl + 4 + i * 8;

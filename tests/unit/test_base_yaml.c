@@ -83,16 +83,19 @@ what_is_refused_says_where_and_why(void **state)
 		const char *says, *in, *complaint;
 	} rows[] = {
 		{ "an anchor", "a: &x 1\n", "t.yaml:1: anchors (&name) are not taken" },
-		{ "an alias", "a: 1\nb: *x\n", "t.yaml:2: aliases (*name) are not taken" },
+		{ "an alias", "a: 1\nb: *x\n",
+		  "t.yaml:2: aliases (*name) are not taken" },
 		{ "a tag", "a: !!int 1\n", "t.yaml:1: tags (!name) are not taken" },
-		{ "a tag on a mapping", "a: !x {}\n", "t.yaml:1: tags (!name) are not taken" },
+		{ "a tag on a mapping", "a: !x {}\n",
+		  "t.yaml:1: tags (!name) are not taken" },
 		{ "a merge key", "a:\n  <<: {}\n",
 		  "t.yaml:2: merge keys (<<) are not taken" },
 		{ "a duplicate key", "a: 1\nb: 2\na: 3\n",
 		  "t.yaml:3: a: duplicate key, first seen on line 1" },
 		{ "a duplicate in another style", "a: 1\n\"a\": 3\n",
 		  "t.yaml:2: a: duplicate key, first seen on line 1" },
-		{ "a key that is a list", "? [a]\n: 1\n", "t.yaml:1: a key must be plain text" },
+		{ "a key that is a list", "? [a]\n: 1\n",
+		  "t.yaml:1: a key must be plain text" },
 		{ "a second document", "a: 1\n---\nb: 1\n",
 		  "t.yaml:2: a second document: one file, one document" },
 		{ "a NUL escape", "a: \"x\\0y\"\n", "t.yaml:1: text with a NUL byte" },
@@ -124,13 +127,15 @@ many_complaints_are_told_at_once_up_to_twenty(void **state)
 
 	(void)state;
 	for (int i = 0; i < 30; i++)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "k%d: &a x\n", i);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "k%d: &a x\n",
+			 i);
 	assert_int_equal(parse(text, &doc), TD_INVALID);
 	assert_int_equal(report.count, TD_YAML_MAX_COMPLAINTS);
 	assert_int_equal(report.dropped, 10);
 	assert_string_equal(report.text[19], "t.yaml:20: anchors (&name) are not taken");
 	assert_int_equal(td_yaml_report_rc(&report, &err), TD_INVALID);
-	assert_string_equal(err.detail, "(1 of 30) t.yaml:1: anchors (&name) are not taken");
+	assert_string_equal(err.detail,
+			    "(1 of 30) t.yaml:1: anchors (&name) are not taken");
 }
 
 static void
@@ -146,7 +151,8 @@ files_are_read_and_named(void **state)
 	assert_int_equal(write(fd, "a: 1\na: 2\n", 10), 10);
 	close(fd);
 	assert_int_equal(td_yaml_read(path, &doc, NULL, &err), TD_INVALID);
-	snprintf(want, sizeof(want), "%s:2: a: duplicate key, first seen on line 1", path);
+	snprintf(want, sizeof(want), "%s:2: a: duplicate key, first seen on line 1",
+		 path);
 	assert_string_equal(err.detail, want);
 	assert_int_equal(truncate(path, 5), 0);
 	assert_int_equal(td_yaml_read(path, &doc, NULL, &err), TD_OK);
@@ -244,9 +250,9 @@ struct config {
 static const char *
 check_name(const char *text)
 {
-	return strspn(text, "abcdefghijklmnopqrstuvwxyz") == strlen(text) ?
-		       NULL :
-		       "lower-case letters";
+	return strspn(text, "abcdefghijklmnopqrstuvwxyz") == strlen(text)
+		       ? NULL
+		       : "lower-case letters";
 }
 
 #define AT(type, member) offsetof(struct type, member)
@@ -273,12 +279,14 @@ static const struct td_yaml_key keys[] = {
 	  .doc = "Where records live." },
 	{ "store.map_bytes", TD_YAML_BYTES, AT(config, map_bytes), .fallback = "64Mi",
 	  .min = 1 << 20, .max = UINT64_C(1) << 40, .doc = "Address space." },
-	{ "store.sync.deadline", TD_YAML_DURATION, AT(config, deadline), .fallback = "30s",
-	  .min = 1, .max = 3600000, .reload = TD_YAML_RELOAD },
+	{ "store.sync.deadline", TD_YAML_DURATION, AT(config, deadline),
+	  .fallback = "30s", .min = 1, .max = 3600000, .reload = TD_YAML_RELOAD },
 	{ "store.sync.durable", TD_YAML_BOOL, AT(config, durable), .fallback = "true" },
-	{ "workers", TD_YAML_UINT, AT(config, workers), .fallback = "4", .min = 1, .max = 64 },
+	{ "workers", TD_YAML_UINT, AT(config, workers), .fallback = "4", .min = 1,
+	  .max = 64 },
 	{ "kind", TD_YAML_ENUM, AT(config, kind), .fallback = "router", .names = kinds },
-	{ "reserved", TD_YAML_STRING_LIST, AT(config, reserved), .reload = TD_YAML_RELOAD },
+	{ "reserved", TD_YAML_STRING_LIST, AT(config, reserved),
+	  .reload = TD_YAML_RELOAD },
 	{ "listeners", TD_YAML_LIST, AT(config, listeners), .items = &listener_schema,
 	  .max = 3 },
 	{ "tls.ca", TD_YAML_PATH, AT(config, ca), .need = TD_YAML_OPTIONAL },
@@ -383,19 +391,24 @@ each_mistake_is_told_with_line_key_and_expectation(void **state)
 		const char *says, *in, *complaint;
 	} rows[] = {
 		{ "an unknown key at the top", P "regoin: x\n",
-		  "t.yaml:2: regoin: unknown key; known here: region, store, workers, kind, "
+		  "t.yaml:2: regoin: unknown key; known here: region, store, workers, "
+		  "kind, "
 		  "reserved, listeners, tls" },
 		{ "an unknown key in a section", "store:\n  path: /x\n  size: 1\n",
-		  "t.yaml:3: store.size: unknown key; known here: path, map_bytes, sync" },
+		  "t.yaml:3: store.size: unknown key; known here: path, map_bytes, "
+		  "sync" },
 		{ "an unknown key in an item", P "listeners:\n  - name: a\n    prt: 1\n",
-		  "t.yaml:4: listeners[0].prt: unknown key; known here: name, bind, sets, "
+		  "t.yaml:4: listeners[0].prt: unknown key; known here: name, bind, "
+		  "sets, "
 		  "inner" },
 		{ "a dotted key instead of nesting", P "store.map_bytes: 1Mi\n",
 		  "t.yaml:2: store.map_bytes: unknown key; known here: region, " },
 		{ "a required key is missing", "region: x\n",
-		  "t.yaml:1: store.path: required, expected an absolute path, found nothing" },
+		  "t.yaml:1: store.path: required, expected an absolute path, found "
+		  "nothing" },
 		{ "a required key of an item", P "listeners:\n  -\n    sets: [ a ]\n",
-		  "t.yaml:4: listeners[0].name: required, expected a text, found nothing" },
+		  "t.yaml:4: listeners[0].name: required, expected a text, found "
+		  "nothing" },
 		{ "a required key is there but empty", "store:\n  path:\n",
 		  "t.yaml:2: store.path: expected an absolute path, found nothing" },
 		{ "a relative path", "store: { path: x/y }\n",
@@ -409,10 +422,13 @@ each_mistake_is_told_with_line_key_and_expectation(void **state)
 		{ "a list where a number belongs", P "workers: [4]\n",
 		  "t.yaml:2: workers: expected a number from 1 to 64, found a list" },
 		{ "a size without sense", "store: { path: /x, map_bytes: lots }\n",
-		  "t.yaml:1: store.map_bytes: expected a size such as 64Mi from 1Mi to 1Ti, "
+		  "t.yaml:1: store.map_bytes: expected a size such as 64Mi from 1Mi to "
+		  "1Ti, "
 		  "found \"lots\"" },
-		{ "a duration without unit", "store: { path: /x, sync: { deadline: 30 } }\n",
-		  "t.yaml:1: store.sync.deadline: expected a duration such as 500ms, 30s, "
+		{ "a duration without unit",
+		  "store: { path: /x, sync: { deadline: 30 } }\n",
+		  "t.yaml:1: store.sync.deadline: expected a duration such as 500ms, "
+		  "30s, "
 		  "15m, 2h, 7d from 1ms to 1h, found \"30\"" },
 		{ "YAML 1.1's other words for true",
 		  "store: { path: /x, sync: { durable: yes } }\n",
@@ -432,12 +448,14 @@ each_mistake_is_told_with_line_key_and_expectation(void **state)
 		{ "a list in a list of texts", P "reserved: [ a, [ b ] ]\n",
 		  "t.yaml:2: reserved[1]: expected a text, found a list" },
 		{ "a list that is too long", P "listeners: [ 1, 2, 3, 4 ]\n",
-		  "t.yaml:2: listeners: expected a list of mappings, its length from 0 to 3, "
+		  "t.yaml:2: listeners: expected a list of mappings, its length from 0 "
+		  "to 3, "
 		  "found 4" },
 		{ "an item that is no mapping", P "listeners: [ 1 ]\n",
 		  "t.yaml:2: listeners[0]: expected a mapping, found \"1\"" },
 		{ "a check that fails", P "listeners:\n  - name: A\n",
-		  "t.yaml:3: listeners[0].name: expected lower-case letters, found \"A\"" },
+		  "t.yaml:3: listeners[0].name: expected lower-case letters, found "
+		  "\"A\"" },
 		{ "a check that fails in a list of texts",
 		  P "listeners:\n  - name: a\n    sets: [ ok, \"n0\" ]\n",
 		  "t.yaml:4: listeners[0].sets[1]: expected lower-case letters, found "
@@ -445,7 +463,8 @@ each_mistake_is_told_with_line_key_and_expectation(void **state)
 		{ "a file that is a list", "- a\n",
 		  "t.yaml:1: the file: expected a mapping, found a list" },
 		{ "deep inside", P "listeners:\n  - name: a\n    inner: [ { on: 1 } ]\n",
-		  "t.yaml:4: listeners[0].inner[0].on: expected true or false, found \"1\"" },
+		  "t.yaml:4: listeners[0].inner[0].on: expected true or false, found "
+		  "\"1\"" },
 	};
 #undef P
 
@@ -505,11 +524,12 @@ what_is_printed_reads_back_equal(void **state)
 static void
 texts_that_yaml_could_mistake_are_quoted(void **state)
 {
-	static const char *const texts[] = { "true", "NO",   "null",  "~",   "",   "1e3",
-					     "-",    "a: b", "a #b",  "[a]", "*a", "&a",
-					     "!a",   "a,b",  "a\nb",  "\"",  "\\", "%a",
-					     " a ",  "@a",   "0x1f",  "a:",  "\t", "\xc3\xa9",
-					     "y",    ">",    "|",     "?",   "-a", "\x7f" };
+	static const char *const texts[] = { "true", "NO", "null", "~",	       "",
+					     "1e3",  "-",  "a: b", "a #b",     "[a]",
+					     "*a",   "&a", "!a",   "a,b",      "a\nb",
+					     "\"",   "\\", "%a",   " a ",      "@a",
+					     "0x1f", "a:", "\t",   "\xc3\xa9", "y",
+					     ">",    "|",  "?",	   "-a",       "\x7f" };
 
 	(void)state;
 	for (EACH(text, texts)) {
@@ -545,7 +565,8 @@ the_default_file_explains_itself(void **state)
 		"  # Where records live.\n  # (path; required; restart)\n  # path:\n",
 		"  # Address space.\n  # (size 1Mi..1Ti; default 64Mi; restart)\n"
 		"  map_bytes: 64Mi\n",
-		"  sync:\n    # (duration 1ms..1h; default 30s; SIGHUP)\n    deadline: 30s\n",
+		"  sync:\n    # (duration 1ms..1h; default 30s; SIGHUP)\n    deadline: "
+		"30s\n",
 		"# (one of router, other; default router; restart)\nkind: router\n",
 		"listeners: []\n",
 		"  # ca:\n",
@@ -573,14 +594,17 @@ differences_are_named_and_restarts_counted(void **state)
 		const char *says, *in, *changes;
 		size_t restarts;
 	} rows[] = {
-		{ "nothing changed", "store: { path: /x }\nlisteners: [ { name: a } ]\n", "", 0 },
+		{ "nothing changed", "store: { path: /x }\nlisteners: [ { name: a } ]\n",
+		  "", 0 },
 		{ "one that can be reloaded",
-		  "store: { path: /x, sync: { deadline: 1s } }\nlisteners: [ { name: a } ]\n",
+		  "store: { path: /x, sync: { deadline: 1s } }\nlisteners: [ { name: a } "
+		  "]\n",
 		  "store.sync.deadline ", 0 },
 		{ "one that cannot", "store: { path: /y }\nlisteners: [ { name: a } ]\n",
 		  "store.path! ", 1 },
-		{ "a text appears", "store: { path: /x }\ntls: { ca: /z }\n"
-				    "listeners: [ { name: a } ]\n",
+		{ "a text appears",
+		  "store: { path: /x }\ntls: { ca: /z }\n"
+		  "listeners: [ { name: a } ]\n",
 		  "tls.ca! ", 1 },
 		{ "inside an item",
 		  "store: { path: /x }\nlisteners: [ { name: b, bind: { port: 1 } } ]\n",
@@ -591,8 +615,9 @@ differences_are_named_and_restarts_counted(void **state)
 		{ "a list of texts",
 		  "store: { path: /x }\nlisteners: [ { name: a } ]\nreserved: [ x ]\n",
 		  "reserved ", 0 },
-		{ "several kinds", "store: { path: /x }\nlisteners: [ { name: a } ]\n"
-				   "workers: 5\nkind: other\n",
+		{ "several kinds",
+		  "store: { path: /x }\nlisteners: [ { name: a } ]\n"
+		  "workers: 5\nkind: other\n",
 		  "workers! kind! ", 2 },
 	};
 	struct config before;
@@ -605,8 +630,8 @@ differences_are_named_and_restarts_counted(void **state)
 
 		td_buf_init(&out, 1000);
 		CHECK(row->says, load(row->in, &after) == TD_OK);
-		CHECK(row->says, td_yaml_diff(&schema, &before, &after, note_change, &out) ==
-					 row->restarts);
+		CHECK(row->says, td_yaml_diff(&schema, &before, &after, note_change,
+					      &out) == row->restarts);
 		if (strcmp(td_buf_cstr(&out), row->changes) != 0)
 			fail_msg("%s: %s", row->says, td_buf_cstr(&out));
 		td_yaml_free(&schema, &after);
