@@ -122,7 +122,7 @@ check_meta(const char *path, const struct meta *m, unsigned index, uint64_t file
 {
 	uint32_t p = m->page_bytes;
 
-	if (m->magic != META_MAGIC || (m->flags & PAGE_META) == 0 || m->number != index)
+	if (m->magic != META_MAGIC || m->flags != PAGE_META || m->number != index)
 		return damaged(path, reterr, index == 0 ? "meta page 0 is damaged"
 							: "meta page 1 is damaged");
 	if (m->version != META_VERSION)

@@ -180,7 +180,10 @@ store_open(const struct store_options *opt, struct store **ret_store, struct td_
 	s->env = opt->env;
 	s->dir_fd = -1;
 	s->lock_fd = -1;
-	s->max_bytes = opt->max_bytes;
+	/* Changing a page takes a copy: with the last of the map in use nothing could go. */
+	s->max_bytes = opt->map_bytes - opt->map_bytes / 16;
+	if (opt->max_bytes < s->max_bytes)
+		s->max_bytes = opt->max_bytes;
 	s->reserve_bytes = opt->reserve_bytes;
 	s->ballast_bytes = opt->ballast_bytes;
 	s->tail = &s->head;

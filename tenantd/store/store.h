@@ -13,7 +13,9 @@
  * pruning was many times slower. Longer documents are chunked by their record codec.
  *
  * Full disk. Commits of class STORE_RESERVE may use the last part of `max_bytes` and,
- * when the file system itself is full, the ballast file; others get TD_STORE_FULL.
+ * when the file system itself is full, the ballast file; others get TD_STORE_FULL. One that
+ * only deletes is never refused for `max_bytes`. The ballast is made again, and normal commits
+ * go on, within a second of there being room.
  *
  * Thread rule: every function from any thread, except where said otherwise.
  */
@@ -51,7 +53,8 @@ struct store;
 struct store_options {
 	const char *dir;	/* made with mode 0700 when absent */
 	uint64_t map_bytes;	/* address space to reserve, e.g. 64 GiB */
-	uint64_t max_bytes;	/* real ceiling of the control environment */
+	uint64_t max_bytes;	/* real ceiling of the control environment (pages in use;
+				 * at most 15/16 of map_bytes) */
 	uint64_t reserve_bytes; /* of max_bytes, kept for STORE_RESERVE commits */
 	uint64_t ballast_bytes; /* size of the ballast file, 0 = none */
 	unsigned max_readers;	/* LMDB reader slots */

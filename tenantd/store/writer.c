@@ -6,10 +6,11 @@
  * are refused.
  *
  * Space is met in three places, from soft to hard: the ceiling `max_bytes` per commit
- * (apply.c), blocks reserved before the transaction (env_extend), and LMDB's own errors. A
- * STORE_RESERVE commit that finds the file system full gives up the ballast and tries
- * again; from then on normal commits are refused until the ballast could be made again, so
- * that they cannot eat what it gave.
+ * (apply.c), blocks reserved before the transaction (env_extend), and LMDB's own errors. When
+ * the file system has no blocks to give, the pages that are free within the file still serve:
+ * normal commits until `reserve_bytes` of them are left, reserve commits until only those are
+ * left that a deletion needs, and then, when the ballast was given up, on what it gave. While
+ * the ballast is gone normal commits are refused, so that they cannot eat that.
  *
  * A failed fsync is final: what the kernel dropped is not known. The store is then
  * `broken`, and every later commit is refused with TD_IO.
@@ -21,11 +22,13 @@
 #include <string.h>
 
 /* Rough cost in pages of a commit: a leaf per operation, more for ranges, and the paths. */
-#define PAGES_BASE 64
+#define PAGES_BASE 24
 #define PAGES_PER_OP 3
 #define PAGES_PER_RANGE 512
 /* A batch reserves no more than this ahead (4 MiB); if that is too little, LMDB says so. */
 #define PAGES_MAX 1024
+/* Free pages that only deletions may use: copies of what they change come first. */
+#define PAGES_TO_DELETE 64
 
 enum outcome {
 	OUT_DONE,  /* every commit of the list has its result */
@@ -36,7 +39,7 @@ enum outcome {
 struct run {
 	struct store_commit **list;
 	unsigned count;
-	bool last_chance; /* go on although no blocks could be reserved */
+	bool tight; /* no blocks could be reserved: goes on within the file */
 };
 
 static void
@@ -117,9 +120,10 @@ failed(struct store *s, const struct run *r, int m)
 	struct td_err err = { .rc = TD_OK };
 
 	/* A short write is EIO to LMDB 0.9.24; on a full disk it is no broken disk. */
-	if (m == EIO && env_space_tight(&s->control, PAGES_MAX * s->control.page_bytes))
+	if (m == EIO && (r->tight || env_space_tight(&s->control,
+						     PAGES_MAX * s->control.page_bytes)))
 		m = ENOSPC;
-	if (env_is_full(m) && m != MDB_MAP_FULL && !r->last_chance)
+	if (env_is_full(m) && m != MDB_MAP_FULL)
 		return r->count > 1 ? OUT_SPLIT : OUT_FULL;
 	if (!env_is_full(m) && m != ENOMEM && m != MDB_TXN_FULL) {
 		break_store(s, r, m);
@@ -196,14 +200,39 @@ run_txn(struct store *s, const struct run *r)
 	return OUT_DONE;
 }
 
-static enum outcome
-run(struct store *s, const struct run *r)
+/* Whether the pages that are free within the file will do. */
+static bool
+fits_within(struct store *s, const struct run *r, uint64_t need)
 {
-	int m = env_extend(&s->control, pages_needed(r, s->control.page_bytes));
+	const struct env *e = &s->control;
+	uint64_t used = atomic_load(&s->used_bytes);
+	uint64_t spare = e->file_bytes > used ? (e->file_bytes - used) / e->page_bytes : 0;
+	uint64_t least = 0;
 
-	if (env_is_full(m) && !r->last_chance)
+	for (unsigned i = 0; i < r->count; i++) {
+		const struct store_commit *c = r->list[i];
+		uint64_t n = 0;
+
+		/* Open snapshots keep some of the free pages, hence the factor. */
+		if (c->class == STORE_NORMAL)
+			n = 4 * need + PAGES_TO_DELETE + s->reserve_bytes / e->page_bytes;
+		else if (c->put_bytes > 0)
+			n = need + PAGES_TO_DELETE;
+		least = n > least ? n : least;
+	}
+	return spare >= least;
+}
+
+static enum outcome
+run(struct store *s, struct run *r)
+{
+	uint64_t need = pages_needed(r, s->control.page_bytes);
+	int m = env_extend(&s->control, need);
+
+	r->tight = env_is_full(m);
+	if (r->tight && !fits_within(s, r, need))
 		return r->count > 1 ? OUT_SPLIT : OUT_FULL;
-	if (m != 0 && !env_is_full(m)) {
+	if (m != 0 && !r->tight) {
 		break_store(s, r, m);
 		return OUT_DONE;
 	}
@@ -224,15 +253,9 @@ run_one(struct store *s, struct store_commit *c)
 
 	if (run(s, &r) == OUT_DONE)
 		return;
-	if (c->class == STORE_NORMAL) {
-		refuse_full(c, "the file system of the store is full");
+	if (c->class == STORE_RESERVE && store_ballast_release(s) && run(s, &r) == OUT_DONE)
 		return;
-	}
-	if (store_ballast_release(s) && run(s, &r) == OUT_DONE)
-		return;
-	/* LMDB may still find free pages within the file. */
-	r.last_chance = true;
-	(void)run(s, &r);
+	refuse_full(c, "the file system of the store is full");
 }
 
 static void
