@@ -96,11 +96,7 @@ outcome(const struct req *r, const struct tenant_view *v, const struct rec_bucke
 	}
 	if (rec->state == REC_BUCKET_FOREIGN)
 		return SETTLED;
-	return rec->state == REC_BUCKET_OURS && rec->observed &&
-			       rec->observed_mode == (uint8_t)tenant_bucket_mode(v, rec) &&
-			       rec->observed_quota == rec->quota_bytes ?
-		       SETTLED :
-		       OPEN;
+	return tenant_bucket_ready(v, rec) ? SETTLED : OPEN;
 }
 
 static void

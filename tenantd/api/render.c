@@ -167,9 +167,7 @@ api_render_bucket(struct td_buf *b, const struct tenant_view *v,
 		  const struct tenant_bucket *bucket)
 {
 	const struct rec_bucket *rec = &bucket->rec;
-	bool ready = rec->state == REC_BUCKET_OURS && rec->observed &&
-		     rec->observed_mode == (uint8_t)tenant_bucket_mode(v, rec) &&
-		     rec->observed_quota == rec->quota_bytes;
+	bool ready = tenant_bucket_ready(v, rec);
 
 	td_buf_char(b, '{');
 	api_json_member(b, "name", bucket->name);
