@@ -40,8 +40,9 @@ print(struct ctl *c, const struct ctl_answer *a, const char *state)
 		return CTL_OK;
 	if (c->set.output == CTL_JSON)
 		return ctl_print_body(c, a);
-	ctl_say(c, "tenantd at %s%s: %s\n", c->set.unix_socket[0] != '\0' ? "unix:" : "",
+	ctl_say(c, "tenantd at %s%s: %s", c->set.unix_socket[0] != '\0' ? "unix:" : "",
 		c->set.unix_socket[0] != '\0' ? c->set.unix_socket : c->set.url, state);
+	td_buf_char(&c->out, '\n');
 	ex = print_checks(c, json_object_get(a->json, "checks"));
 	return ex == CTL_OK ? ctl_flush(c) : ex;
 }

@@ -42,7 +42,7 @@ const struct ctl_option ctl_global_options[] = {
 	}
 
 static const struct ctl_option tenant_create_options[] = {
-	{ "plan", 0, CTL_VALUE, CTL_ONCE, "NAME", "plan; left out: the default one" },
+	{ "plan", 0, CTL_VALUE, CTL_ONCE, "NAME", "plan; a new tenant needs one" },
 	{ "region", 0, CTL_VALUE, CTL_ONCE, "NAME", "region; cannot be changed later" },
 	{ "bucket", 0, CTL_VALUE, CTL_MANY, "NAME[:MODE[:QUOTA]]",
 	  "bucket; MODE is private, readonly or readwrite" },
@@ -167,7 +167,7 @@ const struct ctl_command ctl_commands[] = {
 	  "not\n"
 	  "given stays. So running it twice does no harm.",
 	  "tenantctl tenant create abc123 --plan standard --bucket data --wait\n"
-	  "tenantctl tenant create abc123 --bucket web:readonly:10Gi --label team=x",
+	  "tenantctl tenant create abc123 --plan small --bucket web:readonly:10Gi",
 	  cmd_tenant_create },
 	{ "tenant", "get", "APPID", 1, 1, CTL_NO_TAIL, CTL_REMOTE, NULL, "show a tenant",
 	  "Shows what is desired of a tenant and what the backends hold. A resource that "
