@@ -177,7 +177,7 @@ fragments_open(struct sealer *s, struct td_bytes in, struct td_buf *plain,
 		size_t n = left < FRAGMENT_MAX ? left : FRAGMENT_MAX;
 
 		if (n < TD_AEAD_TAG_LEN) {
-			rc = td_err_set(reterr, TD_INVALID,
+			rc = td_err_set(reterr, TD_CRYPTO,
 					"sealed message ends inside a fragment");
 			break;
 		}
