@@ -20,8 +20,8 @@ struct action {
 	const char *why; /* REFUSED only */
 };
 
-/* NULL when the backend knows no such action. Names are case-sensitive, as they are in the
- * backends. */
+/* NULL when the backend knows no such action. Names are case-sensitive, as they are in
+ * the backends. */
 const struct action *action_s3(const char *name);
 const struct action *action_mongodb(const char *name);
 /* Built-in database roles. ACTION_GROW ones need `dangerous: true`. */

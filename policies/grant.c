@@ -1,7 +1,8 @@
 /*
- * What a template grants. Every action is looked up in a table (actions.c), every resource
- * must lie within the tenant's own space by its form; whether that holds for all tenants is
- * then searched for (overlap.c), and where it does not, the complaint shows two of them.
+ * What a template grants. Every action is looked up in a table (actions.c), every
+ * resource must lie within the tenant's own space by its form; whether that holds for
+ * all tenants is then searched for (overlap.c), and where it does not, the complaint
+ * shows two of them.
  */
 #include "reader.h"
 
@@ -165,7 +166,7 @@ read_statement(struct reader *r, const struct td_yaml_node *map, struct statemen
 		&(struct word_list){ st->resources, &st->resource_count, MAX_RESOURCES });
 	st->admin = reader_has(st->actions, st->action_count, "admin:*");
 	resources = td_yaml_get(map, "resources");
-	/* MinIO refuses the mix, and ignores the resources of an administrative statement. */
+	/* MinIO refuses the mix, and ignores an administrative statement's resources. */
 	if (st->admin && (st->action_count > 1 || resources != NULL))
 		COMPLAIN(r, map,
 			 "admin:* stands in a statement of its own, without resources");

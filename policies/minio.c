@@ -1,10 +1,11 @@
 /*
  * MinIO policies as text. Written by hand and not through a JSON library, because the
- * bytes are hashed into the name of a policy: they must not change with a library's taste.
- * The members stand in the order in which MinIO itself writes them.
+ * bytes are hashed into the name of a policy: they must not change with a library's
+ * taste. The members stand in the order in which MinIO itself writes them.
  */
 #include "template.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,18 +67,17 @@ is_appid(const char *s)
 	return s[len] == '\0' && len >= 3 && len <= 32;
 }
 
-/* Longest text that fits: resources are at most POLICY_RESOURCE_MAX, appids 32 bytes. */
+/* It fits: resources are at most POLICY_RESOURCE_MAX bytes and appids 32. */
 static void
 fill(char out[FILLED_SIZE], const char *resource, const char *appid)
 {
 	const char *at = strstr(resource, VARIABLE);
-	size_t before = at == NULL ? strlen(resource) : (size_t)(at - resource);
-	const char *after = at == NULL ? "" : at + strlen(VARIABLE);
-	size_t id = at == NULL ? 0 : strlen(appid);
 
-	memcpy(out, resource, before);
-	memcpy(out + before, appid, id);
-	memcpy(out + before + id, after, strlen(after) + 1);
+	if (at == NULL)
+		snprintf(out, FILLED_SIZE, "%s", resource);
+	else
+		snprintf(out, FILLED_SIZE, "%.*s%s%s", (int)(at - resource), resource,
+			 appid, at + strlen(VARIABLE));
 }
 
 static int
@@ -121,8 +121,7 @@ fill_all(struct filled *f, const struct statement *st, const char *appid)
 		if (!st->deny && r[len - 1] == '*' && strchr(r, '/') == NULL) {
 			char both[POLICY_RESOURCE_MAX + 3];
 
-			memcpy(both, r, len);
-			memcpy(both + len, "/*", 3);
+			snprintf(both, sizeof(both), "%s/*", r);
 			add_filled(f, both, appid);
 		}
 	}

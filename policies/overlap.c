@@ -3,13 +3,14 @@
  *
  * A pattern with an appid in it is a string of tokens: a literal byte, `?`, `*`, and one
  * token "the k-th character of the appid". Two patterns meet when one string drives both
- * token strings to their ends; that is reachability in a small graph whose nodes are pairs
- * of positions. The appids must differ, which is a condition on the whole path, so it is
- * split into cases that a path can check as it goes: either their lengths differ (nothing
- * to check), or they are of one length and differ at one index m. For the second, the node
- * also holds what the path has seen at m: nothing, one of the two characters, or that
- * they differ. All lengths 3..32 and all m are tried; nearly all of these searches
- * end after a few steps, because a safe pattern forces a mismatch at its first hyphen.
+ * token strings to their ends; that is reachability in a small graph whose nodes are
+ * pairs of positions. The appids must differ, which is a condition on the whole path, so
+ * it is split into cases that a path can check as it goes: either their lengths differ
+ * (nothing to check), or they are of one length and differ at one index m. For the
+ * second, the node also holds what the path has seen at m: nothing, one of the two
+ * characters, or that they differ. All lengths 3..32 and all m are tried; nearly all of
+ * these searches end after a few steps, because a safe pattern forces a mismatch at its
+ * first hyphen.
  *
  * Two letters are enough for the characters that nothing forces: the only condition on
  * them is that one pair differs.
@@ -44,7 +45,7 @@ struct side {
 	size_t count;
 };
 
-/* What a path has seen at index m: 0 nothing, 1 that the appids differ, 2.. a character. */
+/* What a path has seen at index m: nothing, that the appids differ, or a character. */
 #define SEEN_NOTHING 0
 #define SEEN_DIFFERENT 1
 #define SEEN_CHARACTER 2

@@ -1,7 +1,7 @@
 /*
  * The set of templates. Each file is read and compiled by itself (template.c); what
- * remains is what only shows between them: twins that exist and are fit for it, names that
- * are unique, and tenants that cannot meet through any two templates. The last one
+ * remains is what only shows between them: twins that exist and are fit for it, names
+ * that are unique, and tenants that cannot meet through any two templates. The last one
  * repeats for the whole set what the rules for a single resource already ensure: rules
  * are written by people, the search is exact.
  */
@@ -11,6 +11,7 @@
 
 #include "base/dir.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,7 @@ compare(const void *a, const void *b)
 
 	if (order == 0)
 		order = strcmp(ta->name, tb->name);
-	/* The file only so that a name that is there twice is always told the same way. */
+	/* By file only so that a name that is there twice is always told the same way. */
 	return order == 0 ? strcmp(ta->file, tb->file) : order;
 }
 
@@ -251,11 +252,12 @@ static enum td_rc
 check_tenants(const struct policy_set *set, struct td_yaml_report *report,
 	      struct td_err *reterr)
 {
-	struct allowed *list =
-		calloc(set->count * MAX_STATEMENTS * MAX_RESOURCES, sizeof(*list));
+	struct allowed *list;
 	size_t count = 0;
 	enum td_rc rc;
 
+	assert(set->count > 0);
+	list = calloc(set->count * MAX_STATEMENTS * MAX_RESOURCES, sizeof(*list));
 	if (list == NULL)
 		return td_err_set(reterr, TD_NOMEM, "out of memory comparing tenants");
 	for (size_t i = 0; i < set->count; i++)
@@ -283,19 +285,35 @@ check_set(struct policy_set *set, enum twins twins, struct td_yaml_report *repor
 
 /* ---- loading ---- */
 
-static enum td_rc
-set_new(size_t room, struct policy_set **ret, struct td_err *reterr)
+/* NULL when out of memory. room >= 1 */
+static struct policy_set *
+set_new(size_t room)
 {
 	struct policy_set *set = calloc(1, sizeof(*set));
 
+	assert(room > 0);
 	if (set != NULL)
 		set->items = calloc(room, sizeof(struct tmpl *));
 	if (set == NULL || set->items == NULL) {
 		free(set);
-		return td_err_set(reterr, TD_NOMEM, "out of memory loading templates");
+		return NULL;
 	}
-	*ret = set;
-	return TD_OK;
+	return set;
+}
+
+static enum td_rc
+no_memory(struct td_err *reterr)
+{
+	return td_err_set(reterr, TD_NOMEM, "out of memory loading templates");
+}
+
+static struct td_yaml_report *
+start_report(struct td_yaml_report *given, struct td_yaml_report *own)
+{
+	struct td_yaml_report *report = given == NULL ? own : given;
+
+	td_yaml_report_init(report);
+	return report;
 }
 
 /* What was read, into the set. A refused file is TD_OK with a complaint in the report, so
@@ -337,32 +355,46 @@ finish(struct policy_set *set, enum td_rc rc, enum twins twins,
 	return rc;
 }
 
+static enum td_rc
+take_folder(struct policy_set *set, const char *dir, const struct td_names *names,
+	    struct td_yaml_report *report, struct td_err *reterr)
+{
+	enum td_rc rc = TD_OK;
+
+	for (size_t i = 0; rc == TD_OK && i < names->count; i++) {
+		struct td_buf path;
+
+		/* Both fit in PATH_MAX; whether together, open(2) will say. */
+		td_buf_init(&path, 2 * PATH_MAX);
+		td_buf_fmt(&path, "%s/%s", dir, names->items[i]);
+		rc = td_buf_rc(&path) == TD_OK
+			     ? take_file(set, td_buf_cstr(&path), report, reterr)
+			     : no_memory(reterr);
+		td_buf_done(&path);
+	}
+	return rc;
+}
+
 enum td_rc
 policy_set_load(const char *dir, struct policy_set **ret_set,
 		struct td_yaml_report *report, struct td_err *reterr)
 {
 	struct td_yaml_report own;
-	struct policy_set *set = NULL;
+	struct policy_set *set;
 	struct td_names names = { 0 };
 	enum td_rc rc = td_dir_names(dir, ".yaml", &names, reterr);
 
-	report = report == NULL ? &own : report;
-	td_yaml_report_init(report);
+	report = start_report(report, &own);
 	if (rc == TD_OK && names.count == 0)
 		rc = td_err_set(reterr, TD_INVALID, "%s: no *.yaml in it", dir);
-	if (rc == TD_OK)
-		rc = set_new(names.count, &set, reterr);
-	for (size_t i = 0; rc == TD_OK && i < names.count; i++) {
-		struct td_buf path;
-
-		/* Both fit in PATH_MAX; whether together, open(2) will say. */
-		td_buf_init(&path, 2 * PATH_MAX);
-		td_buf_fmt(&path, "%s/%s", dir, names.items[i]);
-		rc = td_buf_rc(&path) == TD_OK
-			     ? take_file(set, td_buf_cstr(&path), report, reterr)
-			     : td_err_set(reterr, td_buf_rc(&path), "%s: path", dir);
-		td_buf_done(&path);
+	if (rc != TD_OK)
+		return rc;
+	set = set_new(names.count);
+	if (set == NULL) {
+		td_names_done(&names);
+		return no_memory(reterr);
 	}
+	rc = take_folder(set, dir, &names, report, reterr);
 	td_names_done(&names);
 	return finish(set, rc, TWINS_RESOLVE, ret_set, report, reterr);
 }
@@ -373,11 +405,12 @@ policy_set_load_memory(const struct td_yaml_text *texts, size_t count,
 		       struct td_err *reterr)
 {
 	struct td_yaml_report own;
-	struct policy_set *set = NULL;
-	enum td_rc rc = set_new(count, &set, reterr);
+	struct policy_set *set = set_new(count);
+	enum td_rc rc = TD_OK;
 
-	report = report == NULL ? &own : report;
-	td_yaml_report_init(report);
+	if (set == NULL)
+		return no_memory(reterr);
+	report = start_report(report, &own);
 	for (size_t i = 0; rc == TD_OK && i < count; i++) {
 		struct td_yaml_doc *doc = NULL;
 
@@ -392,13 +425,13 @@ policy_set_load_file(const char *path, struct policy_set **ret_set,
 		     struct td_yaml_report *report, struct td_err *reterr)
 {
 	struct td_yaml_report own;
-	struct policy_set *set = NULL;
-	enum td_rc rc = set_new(1, &set, reterr);
+	struct policy_set *set = set_new(1);
+	enum td_rc rc;
 
-	report = report == NULL ? &own : report;
-	td_yaml_report_init(report);
-	if (rc == TD_OK)
-		rc = take_file(set, path, report, reterr);
+	if (set == NULL)
+		return no_memory(reterr);
+	report = start_report(report, &own);
+	rc = take_file(set, path, report, reterr);
 	return finish(set, rc, TWINS_LEAVE, ret_set, report, reterr);
 }
 

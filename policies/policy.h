@@ -3,8 +3,8 @@
  *
  * A template is one YAML file (docs/policies.md). Loading reads, checks and compiles all
  * templates of a folder: what cannot be isolated safely never becomes a policy. A refusal
- * is TD_INVALID; all reasons are in the report (may be NULL), each "FILE:LINE: reason",
- * and the first one is the detail.
+ * is TD_INVALID; all reasons are in the report (may be NULL; it is begun anew), each
+ * "FILE:LINE: reason", and the first one is the detail.
  *
  * Pure: no I/O but reading those files, no clock, no threads.
  * Thread rule: a struct policy_set and everything in it is immutable after load, so any
@@ -39,8 +39,8 @@ struct policy_template {
 	const char *description; /* "" when it has none */
 	/* What to put in its place when the tenant is over its limit (it only reads and
 	 * deletes), and when the tenant is suspended (it denies everything). NULL: this
-	 * template has none, and is no parent (policy_check_parent). MongoDB templates never
-	 * have `suspended`: there a suspended tenant's role has no privileges at all. */
+	 * template has none, and is no parent (policy_check_parent). MongoDB templates
+	 * never have `suspended`: there a suspended tenant's role has no privileges. */
 	const struct policy_template *fenced;
 	const struct policy_template *suspended;
 	/* Grants more than a tenant should have; a plan must opt in. */
@@ -48,18 +48,20 @@ struct policy_template {
 	/*
 	 * SHA-256 of the canonical form, lower-case hex (kind MINIO: of json; MONGODB: of
 	 * the sorted actions and roles), and "<name>-<first 12 digits of it>". Another
-	 * content gives another name, so a changed policy can be rolled out beside the old.
+	 * content gives another name, so a changed policy can be rolled out beside the
+	 * old one.
 	 */
 	char hash[POLICY_HASH_LEN + 1];
 	char compiled_name[POLICY_COMPILED_SIZE];
 
 	/* MINIO: the canned policy, canonical JSON (statements in the order of the file,
-	 * actions and resources sorted, no white space), at most POLICY_MAX_CANNED bytes. */
+	 * actions and resources sorted, no white space), at most POLICY_MAX_CANNED
+	 * bytes. */
 	const char *json;
 	size_t json_len;
 
-	/* MONGODB: privileges on {db: <appid>, collection: ""}, sorted; and built-in roles on
-	 * that database, sorted. One of the two is not empty, never both. */
+	/* MONGODB: privileges on {db: <appid>, collection: ""}, sorted; and built-in
+	 * roles on that database, sorted. One of the two is not empty, never both. */
 	const char *const *actions;
 	size_t action_count;
 	const char *const *roles;

@@ -66,7 +66,7 @@ is_name(const char *s)
 {
 	size_t len = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_");
 
-	return s[len] == '\0' && len <= POLICY_NAME_MAX && s[0] >= 'a' && s[0] <= 'z';
+	return len <= POLICY_NAME_MAX && s[len] == '\0' && s[0] >= 'a' && s[0] <= 'z';
 }
 
 const char *

@@ -103,11 +103,12 @@ static bool
 normalise_object(json_t *object, unsigned depth, struct td_buf *out)
 {
 	const char *last = NULL;
+	const char *next;
 	bool ok = true;
 
 	td_buf_char(out, '{');
-	for (size_t n = json_object_size(object); ok && n > 0; n--) {
-		const char *next = NULL;
+	do {
+		next = NULL;
 		void *iter = json_object_iter(object);
 
 		for (; iter != NULL; iter = json_object_iter_next(object, iter)) {
@@ -117,9 +118,11 @@ normalise_object(json_t *object, unsigned depth, struct td_buf *out)
 			    (next == NULL || strcmp(key, next) < 0))
 				next = key;
 		}
-		ok = normalise_member(next, json_object_get(object, next), depth, out);
+		if (next != NULL)
+			ok = normalise_member(next, json_object_get(object, next), depth,
+					      out);
 		last = next;
-	}
+	} while (ok && next != NULL);
 	td_buf_char(out, '}');
 	return ok;
 }

@@ -7,6 +7,7 @@
 
 #include "base/dir.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -307,23 +308,39 @@ compare(const void *a, const void *b)
 	const struct plan *pb = &((const struct entry *)b)->pub;
 	int order = strcmp(pa->name, pb->name);
 
-	/* The file only so that a name that is there twice is always told the same way. */
+	/* By file only so that a name that is there twice is always told the same way. */
 	return order == 0 ? strcmp(pa->file, pb->file) : order;
 }
 
-static enum td_rc
-set_new(size_t room, struct plan_set **ret, struct td_err *reterr)
+/* NULL when out of memory. room >= 1 */
+static struct plan_set *
+set_new(size_t room)
 {
 	struct plan_set *set = calloc(1, sizeof(*set));
 
+	assert(room > 0);
 	if (set != NULL)
 		set->items = calloc(room, sizeof(*set->items));
 	if (set == NULL || set->items == NULL) {
 		free(set);
-		return td_err_set(reterr, TD_NOMEM, "out of memory loading plans");
+		return NULL;
 	}
-	*ret = set;
-	return TD_OK;
+	return set;
+}
+
+static enum td_rc
+no_memory(struct td_err *reterr)
+{
+	return td_err_set(reterr, TD_NOMEM, "out of memory loading plans");
+}
+
+static struct td_yaml_report *
+start_report(struct td_yaml_report *given, struct td_yaml_report *own)
+{
+	struct td_yaml_report *report = given == NULL ? own : given;
+
+	td_yaml_report_init(report);
+	return report;
 }
 
 static enum td_rc
@@ -352,37 +369,59 @@ finish(struct plan_set *set, enum td_rc rc, struct plan_set **ret_set,
 	return rc;
 }
 
-enum td_rc
-plan_set_load(const char *dir, struct plan_set **ret_set, struct td_yaml_report *report,
-	      struct td_err *reterr)
+/* What was read, into the set. A refused file is TD_OK with a complaint in the report, so
+ * that the others are looked at too. */
+static enum td_rc
+take_read(struct plan_set *set, enum td_rc rc, struct td_yaml_doc *doc,
+	  struct td_yaml_report *report)
 {
-	struct td_yaml_report own;
-	struct plan_set *set = NULL;
-	struct td_names names = { 0 };
-	enum td_rc rc = td_dir_names(dir, ".yaml", &names, reterr);
-
-	report = report == NULL ? &own : report;
-	td_yaml_report_init(report);
-	if (rc == TD_OK && names.count == 0)
-		rc = td_err_set(reterr, TD_INVALID, "%s: no *.yaml in it", dir);
 	if (rc == TD_OK)
-		rc = set_new(names.count, &set, reterr);
-	for (size_t i = 0; rc == TD_OK && i < names.count; i++) {
+		take(set, doc, report);
+	return rc == TD_INVALID ? TD_OK : rc;
+}
+
+static enum td_rc
+take_folder(struct plan_set *set, const char *dir, const struct td_names *names,
+	    struct td_yaml_report *report, struct td_err *reterr)
+{
+	enum td_rc rc = TD_OK;
+
+	for (size_t i = 0; rc == TD_OK && i < names->count; i++) {
 		struct td_yaml_doc *doc = NULL;
 		struct td_buf path;
 
 		/* Both fit in PATH_MAX; whether together, open(2) will say. */
 		td_buf_init(&path, 2 * PATH_MAX);
-		td_buf_fmt(&path, "%s/%s", dir, names.items[i]);
+		td_buf_fmt(&path, "%s/%s", dir, names->items[i]);
 		rc = td_buf_rc(&path) == TD_OK
 			     ? td_yaml_read(td_buf_cstr(&path), &doc, report, reterr)
-			     : td_err_set(reterr, td_buf_rc(&path), "%s: path", dir);
+			     : no_memory(reterr);
 		td_buf_done(&path);
-		if (rc == TD_OK)
-			take(set, doc, report);
-		/* The others are looked at too. */
-		rc = rc == TD_INVALID ? TD_OK : rc;
+		rc = take_read(set, rc, doc, report);
 	}
+	return rc;
+}
+
+enum td_rc
+plan_set_load(const char *dir, struct plan_set **ret_set, struct td_yaml_report *report,
+	      struct td_err *reterr)
+{
+	struct td_yaml_report own;
+	struct plan_set *set;
+	struct td_names names = { 0 };
+	enum td_rc rc = td_dir_names(dir, ".yaml", &names, reterr);
+
+	report = start_report(report, &own);
+	if (rc == TD_OK && names.count == 0)
+		rc = td_err_set(reterr, TD_INVALID, "%s: no *.yaml in it", dir);
+	if (rc != TD_OK)
+		return rc;
+	set = set_new(names.count);
+	if (set == NULL) {
+		td_names_done(&names);
+		return no_memory(reterr);
+	}
+	rc = take_folder(set, dir, &names, report, reterr);
 	td_names_done(&names);
 	return finish(set, rc, ret_set, report, reterr);
 }
@@ -393,18 +432,17 @@ plan_set_load_memory(const struct td_yaml_text *texts, size_t count,
 		     struct td_err *reterr)
 {
 	struct td_yaml_report own;
-	struct plan_set *set = NULL;
-	enum td_rc rc = set_new(count, &set, reterr);
+	struct plan_set *set = set_new(count);
+	enum td_rc rc = TD_OK;
 
-	report = report == NULL ? &own : report;
-	td_yaml_report_init(report);
+	if (set == NULL)
+		return no_memory(reterr);
+	report = start_report(report, &own);
 	for (size_t i = 0; rc == TD_OK && i < count; i++) {
 		struct td_yaml_doc *doc = NULL;
 
 		rc = td_yaml_parse(&texts[i], &doc, report, reterr);
-		if (rc == TD_OK)
-			take(set, doc, report);
-		rc = rc == TD_INVALID ? TD_OK : rc;
+		rc = take_read(set, rc, doc, report);
 	}
 	return finish(set, rc, ret_set, report, reterr);
 }

@@ -2,9 +2,10 @@
  * Plans and limits: what a tenant has and how much of it.
  *
  * A plan is one YAML file (docs/policies.md). The limits of a tenant are its plan's,
- * overridden one by one by the tenant's own. Pure: no I/O but reading those files, no clock,
- * no threads. A refusal of a file is TD_INVALID; all reasons are in the report (may be
- * NULL), each "FILE:LINE: reason", and the first one is the detail.
+ * overridden one by one by the tenant's own. Pure: no I/O but reading those files, no
+ * clock, no threads. A refusal of a file is TD_INVALID; all reasons are in the report
+ * (may be NULL; it is begun anew), each "FILE:LINE: reason", and the first one is the
+ * detail.
  *
  * Thread rule: a struct plan_set is immutable after load, so any number of threads may
  * read it. The functions over limits work on plain values.
@@ -17,8 +18,8 @@
  * Every limit, in one table: X(NAME, name on the wire and in files, resource, least,
  * most, may be unlimited). The numbers of enum plan_limit are stored in records: append,
  * never reorder.
- * object_bytes, database_bytes: what the tenant may store; over it the resource is fenced.
- * buckets: how many. volume_bytes: size of the volume, before the driver's rounding.
+ * object_bytes, database_bytes: what the tenant may store; over it the resource is
+ * fenced. buckets: how many. volume_bytes: size of the volume, before the driver rounds.
  * requests_per_second: at the gateway, of the tenant's signed S3 requests.
  */
 #define PLAN_MAX_BYTES (UINT64_C(1) << 60)
@@ -111,8 +112,8 @@ const struct plan *plan_set_at(const struct plan_set *set, size_t i);
 /* NULL when there is none. */
 const struct plan *plan_find(const struct plan_set *set, const char *name);
 
-/* Is this value good for this limit in itself? TD_UNPROCESSABLE, with the limit's name and
- * range in the detail, otherwise. limit < PLAN_LIMIT_COUNT. */
+/* Is this value good for this limit in itself? TD_UNPROCESSABLE, with the limit's name
+ * and range in the detail, otherwise. limit < PLAN_LIMIT_COUNT. */
 enum td_rc plan_limit_check(enum plan_limit limit, uint64_t value,
 			    struct td_err *reterr) TD_MUST_CHECK;
 
@@ -134,7 +135,7 @@ enum td_rc plan_check_overrides(const struct plan *plan,
  * May an existing tenant go from one plan and its overrides to another? Both sides must
  * already have passed plan_check_overrides. TD_VOLUME_SHRINK: the volume would become
  * smaller or go. TD_UNPROCESSABLE: another resource would go; a resource goes only with
- * its tenant. Any other limit may shrink: then the fence decides. A resource may be added.
+ * its tenant. Any other limit may shrink: then the fence decides. A resource may come.
  */
 struct plan_spec {
 	const struct plan *plan;

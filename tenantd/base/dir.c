@@ -1,7 +1,7 @@
 /*
  * Folder listing. readdir(3) gives names in the order of the file system, which differs
- * between two machines with the same files: whatever is loaded from a folder is sorted, so
- * that the first complaint is the same one everywhere.
+ * between two machines with the same files: whatever is loaded from a folder is sorted,
+ * so that the first complaint is the same one everywhere.
  */
 #include "dir.h"
 
@@ -37,10 +37,11 @@ push(struct td_names *names, const char *name)
 			return false;
 		names->items = grown;
 	}
-	names->items[names->count] = strdup(name);
-	if (names->items[names->count] == NULL)
+	char *copy = strdup(name);
+
+	if (copy == NULL)
 		return false;
-	names->count++;
+	names->items[names->count++] = copy;
 	return true;
 }
 

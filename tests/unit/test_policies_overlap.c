@@ -1,6 +1,6 @@
 /*
- * Can two tenants meet: the search against a table, against its own witnesses, and against
- * trying everything on a small alphabet.
+ * Can two tenants meet: the search against a table, against its own witnesses, and
+ * against trying everything on a small alphabet.
  */
 #include "policies/template.h"
 

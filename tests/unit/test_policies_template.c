@@ -18,7 +18,7 @@
 #define ALLOW(action) HEAD "- effect: Allow\n  actions: [" action "]\n" RES
 #define ON(resource)                                                                     \
 	HEAD "- effect: Allow\n  actions: [s3:GetObject]\n  resources: ['" resource "']" \
-										    "\n"
+	     "\n"
 #define MONGO NAME "kind: mongodb\n"
 
 #define X16 "xxxxxxxxxxxxxxxx"

@@ -68,7 +68,7 @@ the_shipped_plans(void **state)
 			assert_int_equal(plan_limits_has(&p->limits, limit),
 					 p->has[plan_limit_info(limit)->resource]);
 		}
-		/* Every template that a shipped plan names is shipped, and is a parent. */
+		/* Every template that a shipped plan names is shipped, and a parent. */
 		if (p->has[PLAN_OBJECT])
 			assert_int_equal(policy_check_parent(policies, POLICY_MINIO,
 							     p->object_template,
