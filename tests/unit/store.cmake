@@ -1,3 +1,5 @@
 td_unit_test(store_commit SOURCES test_store_commit.c DEPENDS store base)
 td_unit_test(store_open SOURCES test_store_open.c DEPENDS store base PRIVATE_LIBS lmdb)
 td_unit_test(store_full SOURCES test_store_full.c DEPENDS store base)
+td_unit_test(store_records SOURCES test_store_records.c DEPENDS store base)
+td_unit_test(store_seal SOURCES test_store_seal.c DEPENDS store base)

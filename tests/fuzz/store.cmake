@@ -1,0 +1,1 @@
+td_fuzz(record SOURCES fuzz_record.c DEPENDS store base)
