@@ -200,6 +200,8 @@ struct api_thread {
 	atomic_bool agg_writing;
 
 	struct metrics metrics;
+	int64_t log_since; /* of log_count: failed requests in this second */
+	unsigned log_count;
 	bool stopping;
 	int64_t stop_deadline;
 };

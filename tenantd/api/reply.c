@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOGS_PER_SECOND 10
+
 struct block {
 	size_t len;
 	unsigned char data[];
@@ -193,6 +195,31 @@ retry_after(unsigned status)
 	}
 }
 
+/* A storm of one failure must not become a storm of log records: some a second are enough,
+ * and how many there were besides. */
+static void
+log_problem(struct req *r, enum td_rc rc, const struct td_err *err)
+{
+	struct api_thread *t = r->t;
+	const struct td_log_ctx ctx = { .room = "api",
+					.request_id = r->id,
+					.appid = r->path.appid[0] != '\0' ? r->path.appid :
+									    NULL };
+
+	if (t->now - t->log_since >= 1000) {
+		if (t->log_count > LOGS_PER_SECOND)
+			td_log(TD_LOG_WARN, &(struct td_log_ctx){ .room = "api" },
+			       "%u more failed requests were not logged",
+			       t->log_count - LOGS_PER_SECOND);
+		t->log_since = t->now;
+		t->log_count = 0;
+	}
+	if (t->log_count++ < LOGS_PER_SECOND)
+		td_log_err(TD_LOG_WARN, &ctx, err != NULL ? err : &(struct td_err){ .rc = rc },
+			   "%s: %d", r->route != NULL ? r->route->doc_id : "no route",
+			   td_rc_info(rc)->http_status);
+}
+
 void
 req_problem(struct req *r, enum td_rc rc, const struct td_err *err, const char *code)
 {
@@ -209,11 +236,7 @@ req_problem(struct req *r, enum td_rc rc, const struct td_err *err, const char *
 	};
 
 	if (status >= 500 && rc != TD_NOT_READY)
-		td_log_err(TD_LOG_WARN,
-			   &(struct td_log_ctx){ .room = "api", .request_id = r->id,
-						 .appid = r->path.appid },
-			   err != NULL ? err : &(struct td_err){ .rc = rc }, "%s: %u",
-			   r->route != NULL ? r->route->doc_id : "no route", status);
+		log_problem(r, rc, err);
 	td_buf_reset(b);
 	td_buf_str(b, "{\"type\":\"about:blank\",");
 	api_json_member(b, "title", phrase(status));

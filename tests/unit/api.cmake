@@ -1,0 +1,3 @@
+set(api_rooms api engine tenant store quota policies base)
+td_unit_test(api_http SOURCES test_api_http.c test_api_support.c DEPENDS ${api_rooms})
+td_unit_test(api_traps SOURCES test_api_traps.c test_api_support.c DEPENDS ${api_rooms})
