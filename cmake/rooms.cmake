@@ -70,8 +70,8 @@ function(td_link target)
 	endforeach()
 endfunction()
 
-# td_use(target KIND room...): links rooms. A room that is not there yet is told, and its
-# headers are still offered from its folder.
+# td_use(target room...): links rooms. With TD_ONLY a room may have been left out: its
+# headers are still offered from its folder, so that what is there compiles.
 function(td_use target)
 	foreach(room IN LISTS ARGN)
 		if(NOT room IN_LIST TD_ROOMS)
@@ -79,9 +79,10 @@ function(td_use target)
 		endif()
 		if(TARGET td_${room})
 			target_link_libraries(${target} PRIVATE td_${room})
-		else()
-			message(WARNING "${target} wants room ${room}, which has no CMakeLists.txt")
+		elseif(TD_ONLY)
 			td_offer(${room} "")
+		else()
+			message(FATAL_ERROR "${target} wants room ${room}, which has no CMakeLists.txt")
 		endif()
 		target_include_directories(${target} PRIVATE ${CMAKE_BINARY_DIR}/rooms/${room})
 	endforeach()
@@ -146,16 +147,15 @@ function(td_test_program name)
 	# Tests look inside rooms: the real folders instead of the links.
 	target_include_directories(${name} PRIVATE
 		${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/tenantd ${CMAKE_SOURCE_DIR})
-	# A test asserts, whatever the preset; and it may be longer-winded than a daemon.
 	target_compile_definitions(${name} PRIVATE
 		TD_SOURCE_DIR="${CMAKE_SOURCE_DIR}" TD_BUILD_DIR="${CMAKE_BINARY_DIR}")
 	foreach(room IN LISTS T_DEPENDS)
 		if(TARGET td_${room})
 			target_link_libraries(${name} PRIVATE td_${room})
-		else()
-			message(WARNING "${name} wants room ${room}, which has no CMakeLists.txt: not "
-				"built by default")
+		elseif(TD_ONLY)
 			set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
+		else()
+			message(FATAL_ERROR "${name} wants room ${room}, which has no CMakeLists.txt")
 		endif()
 	endforeach()
 	td_link(${name} Threads::Threads ${T_PRIVATE_LIBS})
