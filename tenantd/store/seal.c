@@ -66,8 +66,10 @@ seal_read_master_file(const char *path, struct td_secret **ret_master, struct td
 	unsigned char key[TD_AEAD_KEY_LEN];
 	enum td_rc rc = td_secret_read_file(path, &text, reterr);
 
-	if (rc != TD_OK)
-		return td_err_prefix(reterr, "master key");
+	if (rc != TD_OK) {
+		td_err_prefix(reterr, "master key");
+		return rc;
+	}
 	if (!td_hex_decode(td_secret_bytes(text), td_secret_len(text), key, sizeof(key)))
 		return td_err_set(reterr, TD_INVALID,
 				  "master key: %s: not 64 hex digits (make one with: openssl "

@@ -524,8 +524,10 @@ set_start(struct spool_set *set, struct td_err *reterr)
 	if (set->wake_fd < 0)
 		return td_err_sys(reterr, TD_IO, errno, "eventfd");
 	rc = open_all(set, reterr);
-	if (rc != TD_OK)
-		return td_err_prefix(reterr, "%s", dir);
+	if (rc != TD_OK) {
+		td_err_prefix(reterr, "%s", dir);
+		return rc;
+	}
 	m = pthread_create(&set->drainer, NULL, drainer_main, set);
 	if (m != 0)
 		return td_err_sys(reterr, TD_NOMEM, m, "drainer thread");

@@ -3,3 +3,4 @@ td_unit_test(store_open SOURCES test_store_open.c DEPENDS store base PRIVATE_LIB
 td_unit_test(store_full SOURCES test_store_full.c DEPENDS store base)
 td_unit_test(store_records SOURCES test_store_records.c DEPENDS store base)
 td_unit_test(store_seal SOURCES test_store_seal.c DEPENDS store base)
+td_unit_test(store_spool SOURCES test_store_spool.c DEPENDS store base)
