@@ -109,6 +109,22 @@ add_buckets(struct builder *b)
 	return rc;
 }
 
+/* What is concluded about the whole tenant (a phase, its end) holds only for the parts that
+ * were looked at: the end of an action changes its part without touching the tenant. */
+static void
+expect_parts(struct builder *b)
+{
+	unsigned char key[STORE_KEY_MAX];
+
+	for (int r = 0; r < DRV_RESOURCE_COUNT; r++) {
+		const struct tenant_part *p = &b->ev->v.part[r];
+		size_t len = rec_key_resource(b->ev->v.appid, (enum drv_resource)r, key);
+
+		store_commit_expect(b->c, STORE_RESOURCE, key, len, p->version);
+		store_commit_expect(b->c, STORE_INTENT, key, len, p->intent_version);
+	}
+}
+
 /* ---- the credential document ---- */
 
 struct cred_walk {
@@ -226,6 +242,8 @@ cred_fill(struct builder *b, struct rec_cred *doc, bool *ret_complete)
 		struct tenant_slot *s = cred_slot(b, (enum drv_resource)r, &rc);
 		if (rc != TD_OK)
 			break;
+		if (s == NULL && v->rec.credential_serial != 0)
+			continue; /* a part that came later; the others stay handed out */
 		if (s == NULL) {
 			*ret_complete = false;
 			return TD_OK;
@@ -391,6 +409,8 @@ eview_commit_build(struct engine *e, struct store_read *rd, struct eview *ev,
 	td_buf_init_secret(&b.buf, 64 * 1024);
 	store_commit_expect(b.c, STORE_TENANT, key, len, ev->v.version);
 	enum td_rc rc = ev->v.mark == TENANT_DEL ? add_removal(&b) : add_tenant(&b);
+	if (rc == TD_OK && ev->v.mark != TENANT_CLEAN)
+		expect_parts(&b);
 	if (rc == TD_OK && how->audit != NULL)
 		store_commit_audit(b.c, how->audit, how->audit_len);
 	td_buf_done(&b.buf);

@@ -62,6 +62,15 @@ tenant_bucket_remove_now(const struct tenant_view *v, const struct rec_bucket *b
 	return tenant_bucket_leaving(b) && b->remove_due_ms <= now_ms;
 }
 
+bool
+tenant_bucket_unmade(const struct tenant_view *v, const struct rec_bucket *b)
+{
+	const struct tenant_part *p = &v->part[DRV_OBJECT];
+
+	return b->state == REC_BUCKET_CLAIMING && b->remove_due_ms != 0 && !p->rec.claimed &&
+	       !p->intent_open;
+}
+
 /* Is what the backend holds known and as it should be? */
 static bool
 as_desired(const struct tenant_view *v, const struct rec_bucket *b)
@@ -79,6 +88,8 @@ tenant_bucket_work(const struct tenant_view *v, const struct rec_bucket *b, int6
 	const struct tenant_part *p = &v->part[DRV_OBJECT];
 	bool none = tenant_access(v, DRV_OBJECT) == DRV_ACCESS_NONE;
 
+	if (tenant_bucket_unmade(v, b))
+		return true; /* to be forgotten */
 	if (tenant_bucket_remove_now(v, b, now_ms))
 		return p->rec.claimed || p->intent_open;
 	switch ((enum rec_bucket_state)b->state) {

@@ -49,7 +49,11 @@ at_rest(const struct tenant_view *v)
 	for (unsigned r = 0; r < DRV_RESOURCE_COUNT; r++) {
 		const struct tenant_part *p = &v->part[r];
 
-		if (p->busy || p->rec.failures > 0 || tenant_cond_foreign(p) ||
+		if (p->busy)
+			return false;
+		if (!p->rec.claimed) /* nothing is made of it now */
+			continue;
+		if (p->rec.failures > 0 || tenant_cond_foreign(p) ||
 		    p->rec.cond[REC_COND_UNREACHABLE].status)
 			return false;
 	}

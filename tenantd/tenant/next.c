@@ -142,8 +142,13 @@ choose_claimed(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 		return choose(CHOOSE_NOTHING, tenant_part_quiet_at(v, p, now_ms));
 	if (access_off(v, r))
 		return choose(CHOOSE_ENSURE, retry);
-	if (sum.fresh)
-		return choose(CHOOSE_OBSERVE, retry);
+	if (sum.fresh) {
+		/* One of that name may just have been removed: a late request must not hit
+		 * the new one. */
+		int64_t quiet = tenant_part_quiet_at(v, p, now_ms);
+
+		return choose(CHOOSE_OBSERVE, quiet > retry ? quiet : retry);
+	}
 	if (sum.sendable)
 		return choose(CHOOSE_ENSURE, retry);
 	if (r == DRV_OBJECT && v->buckets_more) /* removals that wait hide the others */
@@ -409,6 +414,9 @@ tenant_next(struct tenant_view *v, int64_t now_ms, struct tenant_step *ret_step,
 	struct tenant_step step = { .wake_ms = INT64_MAX };
 	enum tenant_settle how = TENANT_SETTLE_EXACT;
 
+	for (size_t i = 0; i < v->bucket_len; i++)
+		if (tenant_bucket_unmade(v, &v->buckets[i].rec))
+			tenant_bucket_drop(v, &v->buckets[i]);
 	for (unsigned r = 0; v->exists && r < DRV_RESOURCE_COUNT; r++) {
 		if (v->part[r].verify)
 			how = TENANT_SETTLE_KEEP;

@@ -60,6 +60,8 @@ uint64_t tenant_bucket_quota(const struct tenant_view *v, const struct rec_bucke
 /* Leaving, and its time has come? */
 bool tenant_bucket_remove_now(const struct tenant_view *v, const struct rec_bucket *b,
 			      int64_t now_ms);
+/* Leaving, and there was never an attempt to make it: only the record is left. */
+bool tenant_bucket_unmade(const struct tenant_view *v, const struct rec_bucket *b);
 /* What observed_mode is after a call with this access, when the mode desired is `mode`. */
 enum drv_bucket_mode tenant_bucket_effective(enum drv_bucket_mode mode,
 					     enum drv_access access);
