@@ -61,7 +61,7 @@ store_audit_prune(struct store *s, int64_t keep_from_ms, uint64_t max_bytes, uns
 	bytes = store_table_bytes(r, STORE_AUDIT);
 	entries = store_count(r, STORE_AUDIT);
 	if (bytes > max_bytes && entries > 0)
-		p.excess = (bytes - max_bytes) / (bytes / entries + 1) + 1;
+		p.excess = (bytes - max_bytes) / (bytes / entries);
 	rc = store_walk(r, STORE_AUDIT, NULL, choose, &p, reterr);
 	store_read_end(r);
 	if (rc == TD_OK && p.count > 0) {
