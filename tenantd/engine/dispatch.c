@@ -18,8 +18,9 @@
 #include <time.h>
 
 #define LOOK_RETRY_MS 1000
-#define VERIFY_TICK_MS 1000
+#define VERIFY_TICK_MS 100
 #define VERIFY_BUSY_MAX 1000 /* unsettled tenants: then verifying waits */
+#define VERIFY_AT_ONCE 4     /* so that looking around never queues up before real work */
 #define LONGEST_SLEEP_MS 60000
 
 /* ---- the heap, by wake time; under the lock ---- */
@@ -113,8 +114,17 @@ entry_get(struct engine *e, const char *appid)
 }
 
 static void
+entry_verified(struct engine *e, struct entry *n)
+{
+	if (n->verify)
+		e->verifying--;
+	n->verify = false;
+}
+
+static void
 entry_drop(struct engine *e, struct entry *n)
 {
+	entry_verified(e, n);
 	heap_remove(e, n);
 	HASH_DEL(e->entries, n);
 	free(n);
@@ -151,6 +161,8 @@ engine_action_ended(struct engine *e, const char *appid, enum drv_resource r, in
 	HASH_FIND_STR(e->entries, appid, n);
 	if (n != NULL) {
 		n->busy &= ~(1U << r);
+		if (n->busy == 0 && n->verify_last)
+			entry_verified(e, n);
 		if (n->committing)
 			n->again = true;
 		else
@@ -250,8 +262,12 @@ schedule(struct look *l, bool again)
 	if (n != NULL) {
 		n->committing = false;
 		if (l->verify) {
-			n->verify = n->verify && !l->verify_done;
+			if (l->verify_done && n->busy == 0)
+				entry_verified(e, n);
+			n->verify_last = l->verify_done;
 			memcpy(n->verify_after, l->verify_next, sizeof(n->verify_after));
+		} else if (!l->settled) {
+			entry_verified(e, n); /* it is at work anyway: another time */
 		}
 		if (again || n->again) {
 			n->again = false;
@@ -471,6 +487,8 @@ verify_take(void *ctx, const void *key, size_t key_len, const struct store_value
 	n = entry_get(e, e->verify_cursor);
 	if (n != NULL && !n->verify) {
 		n->verify = true;
+		n->verify_last = false;
+		e->verifying++;
 		n->verify_after[0] = '\0';
 		if (!n->committing && n->busy == 0)
 			heap_set(e, n, td_mono_ms(e->env));
@@ -512,13 +530,18 @@ verify_tick(struct engine *e, int64_t now_mono)
 		return e->verify_next_mono;
 	e->verify_next_mono = now_mono + VERIFY_TICK_MS;
 	pthread_mutex_lock(&e->lock);
-	bool busy = HASH_COUNT(e->entries) > VERIFY_BUSY_MAX;
+	unsigned busy = HASH_COUNT(e->entries) > VERIFY_BUSY_MAX ? VERIFY_AT_ONCE : e->verifying;
+	unsigned room = busy < VERIFY_AT_ONCE ? VERIFY_AT_ONCE - busy : 0;
 	pthread_mutex_unlock(&e->lock);
-	if (busy || store_read_begin(e->store, &rd, NULL) != TD_OK)
+	if (room == 0 || store_read_begin(e->store, &rd, NULL) != TD_OK)
 		return e->verify_next_mono;
-	uint64_t all = store_count(rd, STORE_TENANT);
-	w.left = (all * VERIFY_TICK_MS + (uint64_t)e->verify_interval_ms - 1) /
-		 (uint64_t)e->verify_interval_ms;
+	int64_t all = (int64_t)store_count(rd, STORE_TENANT);
+	int64_t each = all > 0 ? e->verify_interval_ms / all : e->verify_interval_ms;
+	if (each > VERIFY_TICK_MS)
+		e->verify_next_mono = now_mono + each;
+	w.left = each > 0 ? (uint64_t)((VERIFY_TICK_MS + each - 1) / each) : VERIFY_AT_ONCE;
+	if (w.left > room)
+		w.left = room;
 	if (e->verify_cursor[0] != '\0') {
 		range.after = e->verify_cursor;
 		range.after_len = strlen(e->verify_cursor);

@@ -63,6 +63,7 @@ struct entry {
 	bool again;	   /* touched meanwhile: look once more */
 	bool kick;	   /* ignore backoff once */
 	bool verify;	   /* look for drift when settled */
+	bool verify_last;  /* the last slice of it is under way */
 	char verify_after[DRV_BUCKET_NAME_SIZE];
 };
 
@@ -91,6 +92,7 @@ struct engine {
 	struct entry **heap;
 	size_t heap_len, heap_cap;
 	atomic_bool stopping;
+	unsigned verifying;    /* entries with `verify` set */
 	unsigned commits_open; /* step commits whose callback is still to come */
 	bool counting_began;
 

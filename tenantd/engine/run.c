@@ -202,12 +202,15 @@ static void
 job_run(void *ctx)
 {
 	struct job *j = ctx;
-	struct outcome *o = calloc(1, sizeof(*o));
+	struct outcome *o = NULL;
 	int64_t delay = RESULT_RETRY_MS;
 
 	pthread_mutex_lock(&j->b->lock);
 	j->b->queued--;
 	pthread_mutex_unlock(&j->b->lock);
+	/* What is still queued when we stop is not begun: its intent is recorded. */
+	if (!j->e->stopping)
+		o = calloc(1, sizeof(*o));
 	if (o != NULL) {
 		o->rc = call(j, &o->result, &o->err);
 		if (o->result.drifted)
@@ -215,7 +218,7 @@ job_run(void *ctx)
 		if (j->action->verb == TENANT_OBSERVE && j->action->claimed)
 			atomic_fetch_add(&j->e->verified, 1);
 		log_failure(j, o);
-		delay = o->rc == TD_NOT_FOUND && j->e->stopping ? 0 : apply(j, o);
+		delay = apply(j, o);
 		free(o);
 	}
 	engine_action_ended(j->e, j->appid, j->action->resource, delay);
