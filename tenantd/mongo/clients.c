@@ -38,8 +38,8 @@ struct mongo_clients {
 };
 
 enum td_rc
-mongo_clients_new(const struct mongo_clients_options *opt, struct mongo_clients **ret_clients,
-		  struct td_err *reterr)
+mongo_clients_new(const struct mongo_clients_options *opt,
+		  struct mongo_clients **ret_clients, struct td_err *reterr)
 {
 	struct mongo_clients *clients = calloc(1, sizeof(*clients));
 
@@ -220,7 +220,8 @@ take(struct mongo_clients *clients, unsigned class, struct client **ret_client,
 		clients->count++;
 	pthread_mutex_unlock(&clients->lock);
 	if (full)
-		return td_err_set(reterr, TD_UNAVAILABLE, "MongoDB: too many commands at once");
+		return td_err_set(reterr, TD_UNAVAILABLE,
+				  "MongoDB: too many commands at once");
 	if (found) {
 		*ret_client = found;
 		return TD_OK;
@@ -374,10 +375,10 @@ another_login(struct mongo_clients *clients, unsigned generation, bool *forgotte
 }
 
 enum td_rc
-mongo_command(struct mongo_clients *clients, const struct mongo_cmd *cmd, int64_t deadline,
-	      bson_t *reply, struct td_err *reterr)
+mongo_command(struct mongo_clients *clients, const struct mongo_cmd *cmd,
+	      int64_t deadline, bson_t *reply, struct td_err *reterr)
 {
-	struct td_err err = {0};
+	struct td_err err = { 0 };
 	unsigned generation = 0;
 	bool forgotten = false;
 	bson_t own;
@@ -389,7 +390,7 @@ mongo_command(struct mongo_clients *clients, const struct mongo_cmd *cmd, int64_
 		if (!another_login(clients, generation, &forgotten, &err))
 			break;
 		bson_destroy(&own);
-		err = (struct td_err){0};
+		err = (struct td_err){ 0 };
 		rc = attempt(clients, cmd, deadline, &own, &generation, &err);
 	}
 	if (rc == TD_OK && reply)
@@ -425,7 +426,8 @@ mongo_primary(struct mongo_clients *clients, int64_t deadline,
 	}
 	host = mongoc_server_description_host(sd);
 	if (host->family == AF_UNIX || strlen(host->host) >= sizeof(ret_address->host)) {
-		rc = td_err_set(reterr, TD_INVALID, "MongoDB: a member's name is too long");
+		rc = td_err_set(reterr, TD_INVALID,
+				"MongoDB: a member's name is too long");
 	} else {
 		memcpy(ret_address->host, host->host, strlen(host->host) + 1);
 		ret_address->port = host->port;
@@ -479,11 +481,11 @@ mongo_login_try(struct mongo_clients *clients, const struct mongo_address *at,
 		enum mongo_login_verdict *ret_verdict, bson_t *ret_status,
 		struct td_err *reterr)
 {
-	struct mongo_identity id = {.username = who->user,
-				    .password = who->password,
-				    .auth_source = who->db};
+	struct mongo_identity id = { .username = who->user,
+				     .password = who->password,
+				     .auth_source = who->db };
 	bson_t status;
-	struct td_err err = {0};
+	struct td_err err = { 0 };
 	enum td_rc rc;
 
 	rc = login(clients, at, &id, deadline, ret_verdict, &status, &err);

@@ -39,7 +39,8 @@ enum td_rc mongo_clients_new(const struct mongo_clients_options *opt,
 void mongo_clients_free(struct mongo_clients *clients);
 
 const struct td_env *mongo_clients_env(const struct mongo_clients *clients);
-int64_t mongo_clients_left_ms(const struct mongo_clients *clients, int64_t deadline_mono_ms);
+int64_t mongo_clients_left_ms(const struct mongo_clients *clients,
+			      int64_t deadline_mono_ms);
 
 enum mongo_cmd_kind {
 	MONGO_READ,
@@ -66,7 +67,8 @@ enum td_rc mongo_command(struct mongo_clients *clients, const struct mongo_cmd *
 
 /* Which member is primary. Errors of mongo_err(). */
 enum td_rc mongo_primary(struct mongo_clients *clients, int64_t deadline_mono_ms,
-			 struct mongo_address *ret_address, struct td_err *reterr) TD_MUST_CHECK;
+			 struct mongo_address *ret_address,
+			 struct td_err *reterr) TD_MUST_CHECK;
 
 enum mongo_login_verdict {
 	MONGO_LOGIN_WORKS,

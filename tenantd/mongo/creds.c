@@ -33,7 +33,7 @@ mongo_cred_done(struct mongo_cred *cred)
 {
 	free(cred->username);
 	td_secret_free(cred->password);
-	*cred = (struct mongo_cred){0};
+	*cred = (struct mongo_cred){ 0 };
 }
 
 static bool
@@ -72,8 +72,8 @@ read_pair(char *const files[2], struct mongo_cred *ret_cred, struct td_err *rete
 	username = strdup(td_secret_bytes(name));
 	if (!username)
 		return td_err_set(reterr, TD_NOMEM, "MongoDB: no memory");
-	*ret_cred = (struct mongo_cred){.username = username,
-					.password = TD_TAKE(password)};
+	*ret_cred = (struct mongo_cred){ .username = username,
+					 .password = TD_TAKE(password) };
 	return TD_OK;
 }
 
@@ -86,15 +86,15 @@ use(struct mongo_creds *creds, struct mongo_cred *cred)
 	mongo_cred_done(&creds->use);
 	creds->use = *cred;
 	creds->use.generation = generation;
-	*cred = (struct mongo_cred){0};
+	*cred = (struct mongo_cred){ 0 };
 }
 
 static bool
 copy_files(struct mongo_creds *creds, const struct mongo_key_files *current,
 	   const struct mongo_key_files *next)
 {
-	const char *from[4] = {current->username_file, current->password_file,
-			       next->username_file, next->password_file};
+	const char *from[4] = { current->username_file, current->password_file,
+				next->username_file, next->password_file };
 
 	if (!from[2] || !from[3])
 		from[2] = from[3] = NULL;
@@ -114,8 +114,9 @@ mongo_creds_new(const struct mongo_key_files *current, const struct mongo_key_fi
 	enum td_rc rc;
 
 	if (!current->username_file || !current->password_file)
-		return td_err_set(reterr, TD_INVALID,
-				  "MongoDB: a user name file and a password file are needed");
+		return td_err_set(
+			reterr, TD_INVALID,
+			"MongoDB: a user name file and a password file are needed");
 	creds = calloc(1, sizeof(*creds));
 	if (!creds)
 		return td_err_set(reterr, TD_NOMEM, "MongoDB: no memory");
@@ -146,7 +147,8 @@ mongo_creds_free(struct mongo_creds *creds)
 }
 
 enum td_rc
-mongo_creds_get(struct mongo_creds *creds, struct mongo_cred *ret_cred, struct td_err *reterr)
+mongo_creds_get(struct mongo_creds *creds, struct mongo_cred *ret_cred,
+		struct td_err *reterr)
 {
 	struct mongo_cred copy;
 
@@ -182,7 +184,7 @@ refused_locked(struct mongo_creds *creds, unsigned generation, struct td_err *re
 	if (creds->use.generation != generation)
 		return TD_OK;
 	for (size_t i = 0; i < 4; i += 2) {
-		struct mongo_cred found = {0};
+		struct mongo_cred found = { 0 };
 
 		if (!creds->files[i] ||
 		    read_pair(&creds->files[i], &found, NULL) != TD_OK)
@@ -214,7 +216,7 @@ mongo_creds_refused(struct mongo_creds *creds, unsigned generation, struct td_er
 enum td_rc
 mongo_creds_reload(struct mongo_creds *creds, struct td_err *reterr)
 {
-	struct mongo_cred current = {0}, next = {0};
+	struct mongo_cred current = { 0 }, next = { 0 };
 	enum td_rc rc;
 
 	lock(creds);

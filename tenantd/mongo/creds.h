@@ -16,7 +16,7 @@
 struct mongo_creds;
 
 struct mongo_cred {
-	char *username; /* owned */
+	char *username;		    /* owned */
 	struct td_secret *password; /* owned */
 	unsigned generation;
 };
@@ -24,7 +24,8 @@ struct mongo_cred {
 /* Reads `current` (must be there) and `next` (may be absent). TD_INVALID, TD_IO, TD_NOMEM.
  */
 enum td_rc mongo_creds_new(const struct mongo_key_files *current,
-			   const struct mongo_key_files *next, struct mongo_creds **ret_creds,
+			   const struct mongo_key_files *next,
+			   struct mongo_creds **ret_creds,
 			   struct td_err *reterr) TD_MUST_CHECK;
 void mongo_creds_free(struct mongo_creds *creds);
 
@@ -45,4 +46,5 @@ enum td_rc mongo_creds_refused(struct mongo_creds *creds, unsigned generation,
 
 /* Reads the files again. When what is in use stands in neither any more, `current` takes
  * its place. Fails as mongo_creds_new does; what is in use then stays. */
-enum td_rc mongo_creds_reload(struct mongo_creds *creds, struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc mongo_creds_reload(struct mongo_creds *creds,
+			      struct td_err *reterr) TD_MUST_CHECK;

@@ -8,7 +8,9 @@
 enum td_rc
 mongo_database_drop(const struct mongo_op *op, struct td_err *reterr)
 {
-	struct mongo_cmd cmd = {.db = op->appid, .what = "dropDatabase", .kind = MONGO_LONG};
+	struct mongo_cmd cmd = { .db = op->appid,
+				 .what = "dropDatabase",
+				 .kind = MONGO_LONG };
 	bson_t *body = BCON_NEW("dropDatabase", BCON_INT32(1));
 	enum td_rc rc;
 
@@ -39,7 +41,7 @@ enum td_rc
 mongo_database_stats(const struct mongo_op *op, struct mongo_usage *ret_usage,
 		     struct td_err *reterr)
 {
-	struct mongo_cmd cmd = {.db = op->appid, .what = "dbStats", .kind = MONGO_READ};
+	struct mongo_cmd cmd = { .db = op->appid, .what = "dbStats", .kind = MONGO_READ };
 	bson_t *body = BCON_NEW("dbStats", BCON_INT32(1), "scale", BCON_INT32(1)), reply;
 	enum td_rc rc;
 

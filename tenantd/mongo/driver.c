@@ -42,7 +42,7 @@ self(struct driver *d)
 static enum td_rc
 check_appid(const char *appid, struct td_err *reterr)
 {
-	static const char *const reserved[] = {"admin", "local", "config"};
+	static const char *const reserved[] = { "admin", "local", "config" };
 	size_t len = appid ? strnlen(appid, DRV_APPID_SIZE) : 0;
 
 	if (len < 3 || len >= DRV_APPID_SIZE ||
@@ -51,7 +51,8 @@ check_appid(const char *appid, struct td_err *reterr)
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
 		if (strcmp(appid, reserved[i]) == 0)
 			return td_err_set(reterr, TD_APPID_RESERVED,
-					  "MongoDB: %s is a database of the server", appid);
+					  "MongoDB: %s is a database of the server",
+					  appid);
 	return TD_OK;
 }
 
@@ -64,7 +65,8 @@ check_slots(const struct drv_call *call, struct td_err *reterr)
 		const struct drv_slot *slot = &call->slots[i];
 
 		if (!slot->key_id[0])
-			return td_err_set(reterr, TD_INVALID, "MongoDB: a slot has no name");
+			return td_err_set(reterr, TD_INVALID,
+					  "MongoDB: a slot has no name");
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(call->slots[j].key_id, slot->key_id) == 0)
 				return td_err_set(reterr, TD_INVALID,
@@ -81,20 +83,20 @@ find_rights(const struct mongo_driver *d, const struct drv_call *call,
 	const struct policy_template *p;
 
 	if (call->access == DRV_ACCESS_NONE) {
-		*ret_rights = (struct mongo_rights){0};
+		*ret_rights = (struct mongo_rights){ 0 };
 		return TD_OK;
 	}
 	p = policy_find(d->policies, POLICY_MONGODB, name);
 	if (p && call->access == DRV_ACCESS_FENCED)
 		p = p->fenced;
 	if (!p)
-		return td_err_set(reterr, TD_INVALID,
-				  "MongoDB: no %srole template of name %s",
-				  call->access == DRV_ACCESS_FENCED ? "fenced " : "", name);
-	*ret_rights = (struct mongo_rights){.actions = p->actions,
-					    .action_count = p->action_count,
-					    .roles = p->roles,
-					    .role_count = p->role_count};
+		return td_err_set(
+			reterr, TD_INVALID, "MongoDB: no %srole template of name %s",
+			call->access == DRV_ACCESS_FENCED ? "fenced " : "", name);
+	*ret_rights = (struct mongo_rights){ .actions = p->actions,
+					     .action_count = p->action_count,
+					     .roles = p->roles,
+					     .role_count = p->role_count };
 	return TD_OK;
 }
 
@@ -104,18 +106,18 @@ prepare(struct mongo_driver *d, const struct drv_call *call, struct drv_result *
 {
 	enum td_rc rc;
 
-	*res = (struct drv_result){.presence = DRV_UNKNOWN};
+	*res = (struct drv_result){ .presence = DRV_UNKNOWN };
 	rc = check_appid(call->appid, reterr);
 	if (rc == TD_OK)
 		rc = check_slots(call, reterr);
 	if (rc != TD_OK)
 		return rc;
 	*ret_tenant = (struct mongo_tenant){
-		.op = {.clients = d->clients,
-		       .appid = call->appid,
-		       .instance_id = call->instance_id ? call->instance_id
-							: d->instance_id,
-		       .deadline = call->deadline_mono_ms},
+		.op = { .clients = d->clients,
+			.appid = call->appid,
+			.instance_id =
+				call->instance_id ? call->instance_id : d->instance_id,
+			.deadline = call->deadline_mono_ms },
 		.call = call,
 		.res = res,
 	};
@@ -155,32 +157,46 @@ again(const struct mongo_tenant *t, const struct td_err *err, struct patience *p
 
 typedef enum td_rc (*pass_fn)(struct mongo_tenant *t, struct td_err *reterr);
 
+/* What is told when no pass succeeded: the last failure, unless that is just that the time
+ * was over, which says less than what took the time. */
+struct failure {
+	struct td_err err;
+	char reason[DRV_REASON_SIZE];
+};
+
+static void
+note_failure(const struct mongo_tenant *t, const struct td_err *err, struct failure *said)
+{
+	bool time_over = err->rc == TD_TIMEOUT && err->upstream_status == 0;
+
+	if (time_over && !t->fail_reason[0] && said->err.rc != TD_OK)
+		return;
+	said->err = *err;
+	memcpy(said->reason, t->fail_reason, sizeof(said->reason));
+}
+
 static enum td_rc
 repeat(struct mongo_tenant *t, pass_fn pass, struct td_err *reterr)
 {
-	struct patience patience = {0};
-	struct td_err err, said = {0};
-	enum td_rc rc;
+	struct patience patience = { 0 };
+	struct failure said = { 0 };
+	struct td_err err;
 
 	do {
-		err = (struct td_err){0};
+		err = (struct td_err){ 0 };
 		t->fail_reason[0] = 0;
-		rc = pass(t, &err);
-		if (rc == TD_OK)
+		if (pass(t, &err) == TD_OK)
 			return TD_OK;
-		/* "No time left" says less than what took the time. */
-		if (rc != TD_TIMEOUT || err.upstream_status != 0 || said.rc == TD_OK ||
-		    t->fail_reason[0])
-			said = err;
+		note_failure(t, &err, &said);
 	} while (again(t, &err, &patience));
-	if (t->fail_reason[0] && said.rc != TD_FOREIGN) {
-		snprintf(t->res->reason, sizeof(t->res->reason), "%s", t->fail_reason);
+	if (said.reason[0] && said.err.rc != TD_FOREIGN) {
+		memcpy(t->res->reason, said.reason, sizeof(t->res->reason));
 		snprintf(t->res->message, sizeof(t->res->message), "%.*s",
-			 (int)sizeof(t->res->message) - 1, said.detail);
+			 (int)sizeof(t->res->message) - 1, said.err.detail);
 	}
 	if (reterr)
-		*reterr = said;
-	return said.rc;
+		*reterr = said.err;
+	return said.err.rc;
 }
 
 static enum td_rc
@@ -214,7 +230,8 @@ op_ensure(struct driver *driver, const struct drv_call *call, struct drv_result 
 	for (size_t i = 0; rc == TD_OK && i < call->slot_count; i++)
 		if (call->slots[i].want == DRV_SLOT_KEEP &&
 		    call->access != DRV_ACCESS_NONE && !call->slots[i].secret)
-			rc = td_err_set(reterr, TD_INVALID, "MongoDB: a slot has no secret");
+			rc = td_err_set(reterr, TD_INVALID,
+					"MongoDB: a slot has no secret");
 	if (rc == TD_OK)
 		rc = repeat(&t, mongo_pass_ensure, reterr);
 	return rc;
@@ -232,7 +249,8 @@ op_remove(struct driver *driver, const struct drv_call *call, struct drv_result 
 	if (rc != TD_OK)
 		return rc;
 	rc = repeat(&t, mongo_pass_remove, reterr);
-	if (rc == TD_TIMEOUT && strcmp(res->reason, "DatabaseBusy") == 0) {
+	/* It is ours, the server is there, and the time was not enough. */
+	if (rc == TD_TIMEOUT && res->presence == DRV_OURS) {
 		res->more = true;
 		return TD_OK;
 	}
@@ -291,7 +309,9 @@ mongo_driver_new(const struct mongo_driver_options *opt, struct driver **ret,
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return td_err_set(reterr, TD_NOMEM, "MongoDB: no memory");
-	d->base = (struct driver){.ops = &ops, .resource = DRV_DATABASE, .name = "mongodb"};
+	d->base = (struct driver){ .ops = &ops,
+				   .resource = DRV_DATABASE,
+				   .name = "mongodb" };
 	d->env = opt->env ? opt->env : td_env_system();
 	d->policies = opt->policies;
 	memcpy(d->instance_id, opt->instance_id, id_len + 1);
@@ -299,7 +319,8 @@ mongo_driver_new(const struct mongo_driver_options *opt, struct driver **ret,
 	if (rc == TD_OK)
 		rc = mongo_creds_new(&opt->current, &opt->next, &d->creds, reterr);
 	clients = (struct mongo_clients_options){
-		.site = d->site, .creds = d->creds, .env = d->env, .trace = opt->trace};
+		.site = d->site, .creds = d->creds, .env = d->env, .trace = opt->trace
+	};
 	if (rc == TD_OK)
 		rc = mongo_clients_new(&clients, &d->clients, reterr);
 	if (rc != TD_OK) {
@@ -315,10 +336,10 @@ mongo_driver_measure(struct driver *driver, const char *appid, int64_t deadline_
 		     struct mongo_usage *ret_usage, struct td_err *reterr)
 {
 	struct mongo_driver *d = self(driver);
-	struct mongo_op op = {.clients = d->clients,
-			      .appid = appid,
-			      .instance_id = d->instance_id,
-			      .deadline = deadline_mono_ms};
+	struct mongo_op op = { .clients = d->clients,
+			       .appid = appid,
+			       .instance_id = d->instance_id,
+			       .deadline = deadline_mono_ms };
 	enum td_rc rc = check_appid(appid, reterr);
 
 	return rc == TD_OK ? mongo_database_stats(&op, ret_usage, reterr) : rc;

@@ -114,7 +114,7 @@ converge_role(struct mongo_tenant *t, const struct mongo_state *s, struct td_err
 {
 	const char *names[MONGO_USERS_SEEN];
 	size_t n = our_users(t, s, names);
-	struct mongo_rights_diff diff = {0};
+	struct mongo_rights_diff diff = { 0 };
 	enum td_rc rc = TD_OK;
 
 	if (!s->has_role) {
@@ -130,7 +130,8 @@ converge_role(struct mongo_tenant *t, const struct mongo_state *s, struct td_err
 	}
 	if (rc == TD_EXISTS || rc == TD_NOT_FOUND)
 		return td_err_set(reterr, TD_CONFLICT, "MongoDB: the role came or went");
-	if (rc == TD_OK && n > 0 && (diff.takes_away || t->call->access == DRV_ACCESS_FENCED))
+	if (rc == TD_OK && n > 0 &&
+	    (diff.takes_away || t->call->access == DRV_ACCESS_FENCED))
 		rc = mongo_work_end(&t->op, names, n, reterr);
 	return rc;
 }
@@ -156,8 +157,10 @@ make_user(struct mongo_tenant *t, const struct drv_slot *slot, struct td_err *re
 
 	/* Somebody made the user, or dropped the role, since we looked: look again. */
 	if (rc == TD_EXISTS || rc == TD_NOT_FOUND)
-		return td_err_set(reterr, TD_CONFLICT, "MongoDB: user %s came or its role "
-				  "went", slot->key_id);
+		return td_err_set(reterr, TD_CONFLICT,
+				  "MongoDB: user %s came or its role "
+				  "went",
+				  slot->key_id);
 	return rc == TD_OK ? prove_new(t, slot, reterr) : rc;
 }
 
@@ -175,7 +178,8 @@ replace_user(struct mongo_tenant *t, const struct drv_slot *slot,
 	if (!slot->fresh)
 		return mongo_fail(t, reterr, TD_BACKEND_REFUSED, "PasswordChanged",
 				  "User %.40s refuses its recorded password: rotate, or "
-				  "suspend and resume", name);
+				  "suspend and resume",
+				  name);
 	rc = strip_user(t, name, reterr);
 	if (rc == TD_OK)
 		rc = mongo_work_end(&t->op, &name, 1, reterr);
@@ -200,8 +204,8 @@ repair_roles(struct mongo_tenant *t, const struct mongo_user *user, struct td_er
 
 /* A user that has a slot's name: is it ours, does it log in, has it what it should? */
 static enum td_rc
-keep_user(struct mongo_tenant *t, const struct drv_slot *slot, const struct mongo_user *user,
-	  struct td_err *reterr)
+keep_user(struct mongo_tenant *t, const struct drv_slot *slot,
+	  const struct mongo_user *user, struct td_err *reterr)
 {
 	enum mongo_slot_login login;
 	enum td_rc rc;
@@ -210,8 +214,8 @@ keep_user(struct mongo_tenant *t, const struct drv_slot *slot, const struct mong
 	rc = mongo_slot_login(t, slot, &login, reterr);
 	if (rc == TD_OK && login == MONGO_SLOT_REFUSED)
 		return replace_user(t, slot, user, reterr);
-	if (rc == TD_OK && (login == MONGO_SLOT_OTHER_ROLES || !user->has_role ||
-			    user->has_others)) {
+	if (rc == TD_OK &&
+	    (login == MONGO_SLOT_OTHER_ROLES || !user->has_role || user->has_others)) {
 		rc = repair_roles(t, user, reterr);
 		if (rc == TD_OK)
 			rc = prove_new(t, slot, reterr);
@@ -226,8 +230,8 @@ keep_user(struct mongo_tenant *t, const struct drv_slot *slot, const struct mong
 }
 
 static enum td_rc
-keep_slot(struct mongo_tenant *t, const struct mongo_state *s, const struct drv_slot *slot,
-	  struct td_err *reterr)
+keep_slot(struct mongo_tenant *t, const struct mongo_state *s,
+	  const struct drv_slot *slot, struct td_err *reterr)
 {
 	const struct mongo_user *user = mongo_state_user(s, slot->key_id);
 
@@ -239,8 +243,8 @@ keep_slot(struct mongo_tenant *t, const struct mongo_state *s, const struct drv_
 }
 
 static enum td_rc
-retire_slot(struct mongo_tenant *t, const struct mongo_state *s, const struct drv_slot *slot,
-	    struct td_err *reterr)
+retire_slot(struct mongo_tenant *t, const struct mongo_state *s,
+	    const struct drv_slot *slot, struct td_err *reterr)
 {
 	const char *name = slot->key_id;
 	enum td_rc rc = TD_OK;
@@ -377,7 +381,8 @@ observe_slot(struct mongo_tenant *t, const struct mongo_state *s,
 		return TD_OK;
 	}
 	if (!user->has_role || user->has_others) {
-		mongo_drift(t, "RolesChanged", "User %.40s has other roles", slot->key_id);
+		mongo_drift(t, "RolesChanged", "User %.40s has other roles",
+			    slot->key_id);
 		return TD_OK;
 	}
 	if (!user->marked && slot->id != DRV_SLOT_LEGACY)
@@ -388,8 +393,8 @@ observe_slot(struct mongo_tenant *t, const struct mongo_state *s,
 	/* Other roles are what a changed MONGO_ROLE inherits, and told already. */
 	rc = mongo_slot_login(t, slot, &login, reterr);
 	if (rc == TD_OK && login == MONGO_SLOT_REFUSED)
-		mongo_drift(t, "PasswordChanged", "User %.40s refuses its recorded password",
-			    slot->key_id);
+		mongo_drift(t, "PasswordChanged",
+			    "User %.40s refuses its recorded password", slot->key_id);
 	return rc;
 }
 

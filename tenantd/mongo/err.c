@@ -12,35 +12,35 @@ static const struct {
 	uint32_t code;
 	enum td_rc rc;
 } server_codes[] = {
-	{6, TD_UNREACHABLE},	 /* HostUnreachable */
-	{7, TD_UNREACHABLE},	 /* HostNotFound */
-	{11, TD_NOT_FOUND},	 /* UserNotFound */
-	{13, TD_BACKEND_AUTH},	 /* Unauthorized */
-	{18, TD_BACKEND_AUTH},	 /* AuthenticationFailed */
-	{24, TD_CONFLICT},	 /* LockTimeout */
-	{31, TD_NOT_FOUND},	 /* RoleNotFound */
-	{46, TD_CONFLICT},	 /* LockBusy */
-	{50, TD_TIMEOUT},	 /* MaxTimeMSExpired */
-	{64, TD_TIMEOUT},	 /* WriteConcernFailed: wtimeout */
-	{89, TD_UNREACHABLE},	 /* NetworkTimeout */
-	{91, TD_UNREACHABLE},	 /* ShutdownInProgress */
-	{100, TD_UNREACHABLE},	 /* UnsatisfiableWriteConcern: too few members */
-	{112, TD_CONFLICT},	 /* WriteConflict */
-	{117, TD_CONFLICT},	 /* ConflictingOperationInProgress */
-	{189, TD_UNREACHABLE},	 /* PrimarySteppedDown */
-	{202, TD_TIMEOUT},	 /* NetworkInterfaceExceededTimeLimit */
-	{215, TD_CONFLICT},	 /* DatabaseDropPending */
-	{262, TD_TIMEOUT},	 /* ExceededTimeLimit */
-	{391, TD_BACKEND_AUTH},	 /* ReauthenticationRequired */
-	{9001, TD_UNREACHABLE},	 /* SocketException */
-	{10107, TD_UNREACHABLE}, /* NotWritablePrimary */
-	{11600, TD_UNREACHABLE}, /* InterruptedAtShutdown */
-	{11601, TD_CONFLICT},	 /* Interrupted */
-	{11602, TD_UNREACHABLE}, /* InterruptedDueToReplStateChange */
-	{13435, TD_UNREACHABLE}, /* NotPrimaryNoSecondaryOk */
-	{13436, TD_UNREACHABLE}, /* NotPrimaryOrSecondary */
-	{51002, TD_EXISTS},	 /* role */
-	{51003, TD_EXISTS},	 /* user */
+	{ 6, TD_UNREACHABLE },	   /* HostUnreachable */
+	{ 7, TD_UNREACHABLE },	   /* HostNotFound */
+	{ 11, TD_NOT_FOUND },	   /* UserNotFound */
+	{ 13, TD_BACKEND_AUTH },   /* Unauthorized */
+	{ 18, TD_BACKEND_AUTH },   /* AuthenticationFailed */
+	{ 24, TD_CONFLICT },	   /* LockTimeout */
+	{ 31, TD_NOT_FOUND },	   /* RoleNotFound */
+	{ 46, TD_CONFLICT },	   /* LockBusy */
+	{ 50, TD_TIMEOUT },	   /* MaxTimeMSExpired */
+	{ 64, TD_TIMEOUT },	   /* WriteConcernFailed: wtimeout */
+	{ 89, TD_UNREACHABLE },	   /* NetworkTimeout */
+	{ 91, TD_UNREACHABLE },	   /* ShutdownInProgress */
+	{ 100, TD_UNREACHABLE },   /* UnsatisfiableWriteConcern: too few members */
+	{ 112, TD_CONFLICT },	   /* WriteConflict */
+	{ 117, TD_CONFLICT },	   /* ConflictingOperationInProgress */
+	{ 189, TD_UNREACHABLE },   /* PrimarySteppedDown */
+	{ 202, TD_TIMEOUT },	   /* NetworkInterfaceExceededTimeLimit */
+	{ 215, TD_CONFLICT },	   /* DatabaseDropPending */
+	{ 262, TD_TIMEOUT },	   /* ExceededTimeLimit */
+	{ 391, TD_BACKEND_AUTH },  /* ReauthenticationRequired */
+	{ 9001, TD_UNREACHABLE },  /* SocketException */
+	{ 10107, TD_UNREACHABLE }, /* NotWritablePrimary */
+	{ 11600, TD_UNREACHABLE }, /* InterruptedAtShutdown */
+	{ 11601, TD_CONFLICT },	   /* Interrupted */
+	{ 11602, TD_UNREACHABLE }, /* InterruptedDueToReplStateChange */
+	{ 13435, TD_UNREACHABLE }, /* NotPrimaryNoSecondaryOk */
+	{ 13436, TD_UNREACHABLE }, /* NotPrimaryOrSecondary */
+	{ 51002, TD_EXISTS },	   /* role */
+	{ 51003, TD_EXISTS },	   /* user */
 };
 
 static enum td_rc

@@ -32,8 +32,8 @@ mongo_drift(struct mongo_tenant *t, const char *reason, const char *fmt, ...)
 }
 
 enum td_rc
-mongo_fail(struct mongo_tenant *t, struct td_err *reterr, enum td_rc rc, const char *reason,
-	   const char *fmt, ...)
+mongo_fail(struct mongo_tenant *t, struct td_err *reterr, enum td_rc rc,
+	   const char *reason, const char *fmt, ...)
 {
 	char text[sizeof(t->res->message)];
 	va_list ap;
@@ -46,7 +46,7 @@ mongo_fail(struct mongo_tenant *t, struct td_err *reterr, enum td_rc rc, const c
 }
 
 static enum td_rc TD_PRINTF(3, 4)
-foreign(struct mongo_tenant *t, const char *reason, const char *fmt, ...)
+	foreign(struct mongo_tenant *t, const char *reason, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -104,8 +104,9 @@ user_proves(struct mongo_tenant *t, const struct mongo_user *user, bool *ret_our
 	rc = mongo_primary(t->op.clients, t->op.deadline, &at, reterr);
 	if (rc != TD_OK)
 		return rc;
-	login = (struct mongo_login){
-		.db = t->op.appid, .user = user->name, .password = slot->secret};
+	login = (struct mongo_login){ .db = t->op.appid,
+				      .user = user->name,
+				      .password = slot->secret };
 	rc = mongo_login_try(t->op.clients, &at, &login, t->op.deadline, &verdict, NULL,
 			     reterr);
 	if (rc == TD_OK)
@@ -114,7 +115,8 @@ user_proves(struct mongo_tenant *t, const struct mongo_user *user, bool *ret_our
 }
 
 static enum td_rc
-owner_of_unclaimed(struct mongo_tenant *t, const struct mongo_state *s, struct td_err *reterr)
+owner_of_unclaimed(struct mongo_tenant *t, const struct mongo_state *s,
+		   struct td_err *reterr)
 {
 	for (size_t i = 0; i < s->user_count; i++) {
 		bool ours;
@@ -123,17 +125,20 @@ owner_of_unclaimed(struct mongo_tenant *t, const struct mongo_state *s, struct t
 		if (rc != TD_OK)
 			return rc;
 		if (!ours)
-			return foreign(t, "Foreign", "User %.40s was made by somebody else",
+			return foreign(t, "Foreign",
+				       "User %.40s was made by somebody else",
 				       s->users[i].name);
 	}
 	for (size_t i = 0; i < s->role_count; i++)
 		if (strcmp(s->roles[i], MONGO_ROLE) != 0)
-			return foreign(t, "Foreign", "Role %.40s was made by somebody else",
+			return foreign(t, "Foreign",
+				       "Role %.40s was made by somebody else",
 				       s->roles[i]);
 	if (s->user_more || s->role_more)
 		return foreign(t, "Foreign", "The database has many users or roles");
 	if (s->user_count == 0 && s->db_exists)
-		return foreign(t, "Foreign", "The database exists and has no user of ours");
+		return foreign(t, "Foreign",
+			       "The database exists and has no user of ours");
 	if (s->user_count == 0 && !t->call->absent_before)
 		return foreign(t, "Foreign", "Role %s exists without a user", MONGO_ROLE);
 	t->res->presence = DRV_OURS;
@@ -213,11 +218,13 @@ just_our_role(const struct mongo_tenant *t, const bson_t *status)
 }
 
 static enum td_rc
-login_at(struct mongo_tenant *t, const struct mongo_address *at, const struct drv_slot *slot,
-	 enum mongo_login_verdict *ret_verdict, bson_t *ret_status, struct td_err *reterr)
+login_at(struct mongo_tenant *t, const struct mongo_address *at,
+	 const struct drv_slot *slot, enum mongo_login_verdict *ret_verdict,
+	 bson_t *ret_status, struct td_err *reterr)
 {
-	struct mongo_login login = {
-		.db = t->op.appid, .user = slot->key_id, .password = slot->secret};
+	struct mongo_login login = { .db = t->op.appid,
+				     .user = slot->key_id,
+				     .password = slot->secret };
 
 	return mongo_login_try(t->op.clients, at, &login, t->op.deadline, ret_verdict,
 			       ret_status, reterr);
@@ -265,8 +272,8 @@ users_gone(struct mongo_tenant *t, const struct drv_slot *const *slots, size_t c
 }
 
 enum td_rc
-mongo_prove_dead(struct mongo_tenant *t, const struct drv_slot *const *slots, size_t count,
-		 struct td_err *reterr)
+mongo_prove_dead(struct mongo_tenant *t, const struct drv_slot *const *slots,
+		 size_t count, struct td_err *reterr)
 {
 	enum mongo_login_verdict verdict;
 	struct mongo_address at;

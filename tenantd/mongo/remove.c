@@ -23,7 +23,8 @@ remove_users(struct mongo_tenant *t, const struct mongo_state *s, struct td_err 
 }
 
 static enum td_rc
-remove_database(struct mongo_tenant *t, const struct mongo_state *s, struct td_err *reterr)
+remove_database(struct mongo_tenant *t, const struct mongo_state *s,
+		struct td_err *reterr)
 {
 	enum td_rc rc;
 
@@ -36,8 +37,9 @@ remove_database(struct mongo_tenant *t, const struct mongo_state *s, struct td_e
 	}
 	if (rc != TD_TIMEOUT && rc != TD_CONFLICT)
 		return rc;
-	return mongo_fail(t, reterr, TD_TIMEOUT, "DatabaseBusy",
-			  "The database cannot be dropped yet: somebody's transaction is open");
+	return mongo_fail(
+		t, reterr, TD_TIMEOUT, "DatabaseBusy",
+		"The database cannot be dropped yet: somebody's transaction is open");
 }
 
 static enum td_rc

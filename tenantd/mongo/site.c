@@ -39,11 +39,13 @@ check(const mongoc_uri_t *uri, struct td_err *reterr)
 	bson_iter_t it;
 
 	if (mongoc_uri_get_srv_hostname(uri))
-		return td_err_set(reterr, TD_INVALID,
-				  "MongoDB: mongodb+srv is not supported; name the members");
+		return td_err_set(
+			reterr, TD_INVALID,
+			"MongoDB: mongodb+srv is not supported; name the members");
 	if (mongoc_uri_get_username(uri) || mongoc_uri_get_password(uri))
-		return td_err_set(reterr, TD_INVALID,
-				  "MongoDB: credentials belong into files, not into the uri");
+		return td_err_set(
+			reterr, TD_INVALID,
+			"MongoDB: credentials belong into files, not into the uri");
 	if (mongoc_uri_get_auth_mechanism(uri))
 		return td_err_set(reterr, TD_INVALID,
 				  "MongoDB: authMechanism is always SCRAM-SHA-256");
@@ -81,8 +83,9 @@ mongo_site_new(const char *text, const char *ca_file, struct mongo_site **ret_si
 	site->base = text ? mongoc_uri_new_with_error(text, &e) : NULL;
 	if (!site->base) {
 		mongo_site_free(site);
-		return td_err_set(reterr, TD_INVALID,
-				  "MongoDB: not a uri mongodb://host[:port][,...]/?options");
+		return td_err_set(
+			reterr, TD_INVALID,
+			"MongoDB: not a uri mongodb://host[:port][,...]/?options");
 	}
 	rc = check(site->base, reterr);
 	if (rc != TD_OK) {
@@ -92,9 +95,10 @@ mongo_site_new(const char *text, const char *ca_file, struct mongo_site **ret_si
 	source = mongoc_uri_get_auth_source(site->base);
 	site->auth_source = strdup(source && *source ? source : "admin");
 	if (!site->auth_source ||
-	    (ca_file && (!mongoc_uri_set_option_as_bool(site->base, MONGOC_URI_TLS, true) ||
-			 !mongoc_uri_set_option_as_utf8(site->base, MONGOC_URI_TLSCAFILE,
-							ca_file)))) {
+	    (ca_file &&
+	     (!mongoc_uri_set_option_as_bool(site->base, MONGOC_URI_TLS, true) ||
+	      !mongoc_uri_set_option_as_utf8(site->base, MONGOC_URI_TLSCAFILE,
+					     ca_file)))) {
 		mongo_site_free(site);
 		return td_err_set(reterr, TD_INVALID, "MongoDB: the CA file");
 	}
@@ -123,14 +127,14 @@ mongo_site_auth_source(const struct mongo_site *site)
 static mongoc_uri_t *
 member_uri(const struct mongo_site *site, const struct mongo_address *at)
 {
-	static const char *const files[] = {MONGOC_URI_TLSCAFILE,
-					    MONGOC_URI_TLSCERTIFICATEKEYFILE};
+	static const char *const files[] = { MONGOC_URI_TLSCAFILE,
+					     MONGOC_URI_TLSCERTIFICATEKEYFILE };
 	bool ok = true, six = strchr(at->host, ':') != NULL;
 	mongoc_uri_t *uri;
 	char *text;
 
-	text = bson_strdup_printf(six ? "mongodb://[%s]:%u/" : "mongodb://%s:%u/", at->host,
-				  (unsigned)at->port);
+	text = bson_strdup_printf(six ? "mongodb://[%s]:%u/" : "mongodb://%s:%u/",
+				  at->host, (unsigned)at->port);
 	uri = mongoc_uri_new(text);
 	bson_free(text);
 	if (!uri)
@@ -139,7 +143,8 @@ member_uri(const struct mongo_site *site, const struct mongo_address *at)
 	if (mongoc_uri_get_tls(site->base))
 		ok = ok && mongoc_uri_set_option_as_bool(uri, MONGOC_URI_TLS, true);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		const char *path = mongoc_uri_get_option_as_utf8(site->base, files[i], NULL);
+		const char *path =
+			mongoc_uri_get_option_as_utf8(site->base, files[i], NULL);
 
 		if (path)
 			ok = ok && mongoc_uri_set_option_as_utf8(uri, files[i], path);

@@ -13,7 +13,8 @@
 struct mongo_site;
 
 /* See struct mongo_driver_options for what a URI may hold. TD_INVALID, TD_NOMEM. */
-enum td_rc mongo_site_new(const char *uri, const char *ca_file, struct mongo_site **ret_site,
+enum td_rc mongo_site_new(const char *uri, const char *ca_file,
+			  struct mongo_site **ret_site,
 			  struct td_err *reterr) TD_MUST_CHECK;
 void mongo_site_free(struct mongo_site *site);
 /* The database of tenantd's own user. Borrowed. */
@@ -43,5 +44,7 @@ struct mongo_times {
  * Always SCRAM-SHA-256. NULL when a part cannot stand in a URI or memory is short. The
  * caller ends it with mongoc_uri_destroy (which wipes it, see mongo_global_init).
  */
-mongoc_uri_t *mongo_site_uri(const struct mongo_site *site, const struct mongo_address *at,
-			     const struct mongo_identity *who, const struct mongo_times *times);
+mongoc_uri_t *mongo_site_uri(const struct mongo_site *site,
+			     const struct mongo_address *at,
+			     const struct mongo_identity *who,
+			     const struct mongo_times *times);

@@ -16,7 +16,7 @@ find(const struct mongo_op *op, const char *collection, int32_t limit, bson_t *r
      struct td_err *reterr)
 {
 	char low[DRV_APPID_SIZE + 1], high[DRV_APPID_SIZE + 1];
-	struct mongo_cmd cmd = {.db = "admin", .what = "find", .kind = MONGO_READ};
+	struct mongo_cmd cmd = { .db = "admin", .what = "find", .kind = MONGO_READ };
 	enum td_rc rc;
 	bson_t *body;
 
@@ -24,9 +24,10 @@ find(const struct mongo_op *op, const char *collection, int32_t limit, bson_t *r
 	snprintf(low, sizeof(low), "%s.", op->appid);
 	snprintf(high, sizeof(high), "%s/", op->appid);
 	body = BCON_NEW("find", BCON_UTF8(collection), "filter", "{", "_id", "{", "$gte",
-			BCON_UTF8(low), "$lt", BCON_UTF8(high), "}", "}", "projection", "{",
-			"credentials", BCON_INT32(0), "}", "limit", BCON_INT32(limit),
-			"batchSize", BCON_INT32(limit), "singleBatch", BCON_BOOL(true));
+			BCON_UTF8(low), "$lt", BCON_UTF8(high), "}", "}", "projection",
+			"{", "credentials", BCON_INT32(0), "}", "limit",
+			BCON_INT32(limit), "batchSize", BCON_INT32(limit), "singleBatch",
+			BCON_BOOL(true));
 	cmd.body = body;
 	rc = mongo_command(op->clients, &cmd, op->deadline, reply, reterr);
 	bson_destroy(body);
@@ -90,16 +91,16 @@ parse_user_id(const bson_t *doc, char out[MONGO_USER_ID_SIZE])
 	if (len != 16)
 		return;
 	snprintf(out, MONGO_USER_ID_SIZE,
-		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-		 b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
-		 b[13], b[14], b[15]);
+		 "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11],
+		 b[12], b[13], b[14], b[15]);
 }
 
 bool
 mongo_user_parse(const bson_t *doc, const char *appid, const char *instance_id,
 		 struct mongo_user *ret_user)
 {
-	struct mongo_user user = {.name = doc_text(doc, "user")};
+	struct mongo_user user = { .name = doc_text(doc, "user") };
 	bson_iter_t it;
 	bson_t sub;
 
@@ -126,7 +127,8 @@ mongo_user_parse(const bson_t *doc, const char *appid, const char *instance_id,
 static enum td_rc
 damaged(struct td_err *reterr)
 {
-	return td_err_set(reterr, TD_BACKEND_REFUSED, "MongoDB: a reply has not its form");
+	return td_err_set(reterr, TD_BACKEND_REFUSED,
+			  "MongoDB: a reply has not its form");
 }
 
 enum td_rc
@@ -199,7 +201,9 @@ read_roles(const struct mongo_op *op, struct mongo_state *s, struct td_err *rete
 static enum td_rc
 read_database(const struct mongo_op *op, struct mongo_state *s, struct td_err *reterr)
 {
-	struct mongo_cmd cmd = {.db = "admin", .what = "listDatabases", .kind = MONGO_READ};
+	struct mongo_cmd cmd = { .db = "admin",
+				 .what = "listDatabases",
+				 .kind = MONGO_READ };
 	char pattern[DRV_APPID_SIZE + 2];
 	bson_iter_t it;
 	enum td_rc rc;
@@ -207,8 +211,9 @@ read_database(const struct mongo_op *op, struct mongo_state *s, struct td_err *r
 
 	snprintf(pattern, sizeof(pattern), "^%s$", op->appid);
 	body = BCON_NEW("listDatabases", BCON_INT32(1), "nameOnly", BCON_BOOL(true),
-			"authorizedDatabases", BCON_BOOL(false), "filter", "{", "name", "{",
-			"$regex", BCON_UTF8(pattern), "$options", BCON_UTF8("i"), "}", "}");
+			"authorizedDatabases", BCON_BOOL(false), "filter", "{", "name",
+			"{", "$regex", BCON_UTF8(pattern), "$options", BCON_UTF8("i"),
+			"}", "}");
 	cmd.body = body;
 	rc = mongo_command(op->clients, &cmd, op->deadline, &reply, reterr);
 	bson_destroy(body);
@@ -307,21 +312,22 @@ meet_privilege(struct names *actions, const bson_t *privilege, const char *appid
 	if (!doc_array(privilege, "actions", &it))
 		return;
 	while (bson_iter_next(&it))
-		meet(actions, on_db && BSON_ITER_HOLDS_UTF8(&it) ? bson_iter_utf8(&it, NULL)
-								 : "");
+		meet(actions,
+		     on_db && BSON_ITER_HOLDS_UTF8(&it) ? bson_iter_utf8(&it, NULL) : "");
 }
 
 struct mongo_rights_diff
-mongo_role_compare(const bson_t *doc, const char *appid, const struct mongo_rights *rights)
+mongo_role_compare(const bson_t *doc, const char *appid,
+		   const struct mongo_rights *rights)
 {
-	struct names actions = {.want = rights->actions, .count = rights->action_count};
-	struct names roles = {.want = rights->roles, .count = rights->role_count};
-	struct mongo_rights_diff diff = {.empty = true};
+	struct names actions = { .want = rights->actions, .count = rights->action_count };
+	struct names roles = { .want = rights->roles, .count = rights->role_count };
+	struct mongo_rights_diff diff = { .empty = true };
 	bson_iter_t it;
 	bson_t sub;
 
 	if (rights->action_count > MAX_GRANTS || rights->role_count > MAX_GRANTS)
-		return (struct mongo_rights_diff){.takes_away = true};
+		return (struct mongo_rights_diff){ .takes_away = true };
 	if (doc_array(doc, "privileges", &it)) {
 		while (bson_iter_next(&it)) {
 			diff.empty = false;
@@ -332,7 +338,8 @@ mongo_role_compare(const bson_t *doc, const char *appid, const struct mongo_righ
 	if (doc_array(doc, "roles", &it)) {
 		while (bson_iter_next(&it)) {
 			diff.empty = false;
-			if (iter_doc(&it, &sub) && strcmp(doc_text(&sub, "db"), appid) == 0)
+			if (iter_doc(&it, &sub) &&
+			    strcmp(doc_text(&sub, "db"), appid) == 0)
 				meet(&roles, doc_text(&sub, "role"));
 			else
 				roles.others = true;
@@ -373,7 +380,8 @@ append_rights(bson_t *doc, const char *appid, const struct mongo_rights *rights)
 		BSON_APPEND_UTF8(&resource, "db", appid);
 		BSON_APPEND_UTF8(&resource, "collection", "");
 		bson_append_document_end(&privilege, &resource);
-		append_strings(&privilege, "actions", rights->actions, rights->action_count);
+		append_strings(&privilege, "actions", rights->actions,
+			       rights->action_count);
 		bson_append_document_end(&array, &privilege);
 	}
 	bson_append_array_end(doc, &array);
@@ -393,11 +401,11 @@ static enum td_rc
 run_write(const struct mongo_op *op, const char *what, bson_t *body,
 	  enum mongo_err_text text, struct td_err *reterr)
 {
-	struct mongo_cmd cmd = {.db = op->appid,
-				.what = what,
-				.body = body,
-				.kind = MONGO_WRITE,
-				.text = text};
+	struct mongo_cmd cmd = { .db = op->appid,
+				 .what = what,
+				 .body = body,
+				 .kind = MONGO_WRITE,
+				 .text = text };
 	enum td_rc rc;
 
 	rc = mongo_command(op->clients, &cmd, op->deadline, NULL, reterr);
@@ -454,8 +462,8 @@ enum td_rc
 mongo_user_create(const struct mongo_op *op, const char *user,
 		  const struct td_secret *password, struct td_err *reterr)
 {
-	static const char *const roles[] = {MONGO_ROLE};
-	static const char *const mechanisms[] = {"SCRAM-SHA-256"};
+	static const char *const roles[] = { MONGO_ROLE };
+	static const char *const mechanisms[] = { "SCRAM-SHA-256" };
 	/* On the heap, which libbson was told to wipe. */
 	bson_t *body = bson_new();
 
@@ -469,10 +477,10 @@ mongo_user_create(const struct mongo_op *op, const char *user,
 }
 
 enum td_rc
-mongo_user_set_roles(const struct mongo_op *op, const char *user, enum mongo_user_roles roles,
-		     struct td_err *reterr)
+mongo_user_set_roles(const struct mongo_op *op, const char *user,
+		     enum mongo_user_roles roles, struct td_err *reterr)
 {
-	static const char *const app[] = {MONGO_ROLE};
+	static const char *const app[] = { MONGO_ROLE };
 	bson_t *body = BCON_NEW("updateUser", BCON_UTF8(user));
 
 	append_strings(body, "roles", app, roles == MONGO_ROLES_APP ? 1 : 0);

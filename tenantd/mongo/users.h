@@ -25,10 +25,10 @@ struct mongo_op {
 #define MONGO_USER_ID_SIZE 37
 
 struct mongo_user {
-	const char *name; /* in the state's reply */
-	bool marked;	  /* bears our instance id and this appid */
-	bool has_role;	  /* MONGO_ROLE of this database */
-	bool has_others;  /* any other role */
+	const char *name;	     /* in the state's reply */
+	bool marked;		     /* bears our instance id and this appid */
+	bool has_role;		     /* MONGO_ROLE of this database */
+	bool has_others;	     /* any other role */
 	char id[MONGO_USER_ID_SIZE]; /* UUID; a user made anew has another; "" unknown */
 };
 
@@ -51,11 +51,13 @@ struct mongo_state {
 enum td_rc mongo_state_read(const struct mongo_op *op, struct mongo_state *ret_state,
 			    struct td_err *reterr) TD_MUST_CHECK;
 /* Read the users only; the rest is empty. */
-enum td_rc mongo_state_read_users(const struct mongo_op *op, struct mongo_state *ret_state,
+enum td_rc mongo_state_read_users(const struct mongo_op *op,
+				  struct mongo_state *ret_state,
 				  struct td_err *reterr) TD_MUST_CHECK;
 void mongo_state_done(struct mongo_state *state);
 /* NULL when there is none of that name. */
-const struct mongo_user *mongo_state_user(const struct mongo_state *state, const char *name);
+const struct mongo_user *mongo_state_user(const struct mongo_state *state,
+					  const char *name);
 
 /* Pure: one document of system.users. False when it is none of this database. */
 bool mongo_user_parse(const bson_t *doc, const char *appid, const char *instance_id,

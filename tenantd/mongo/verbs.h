@@ -56,7 +56,8 @@ enum td_rc mongo_slot_login(struct mongo_tenant *t, const struct drv_slot *slot,
 enum td_rc mongo_prove_dead(struct mongo_tenant *t, const struct drv_slot *const *slots,
 			    size_t count, struct td_err *reterr) TD_MUST_CHECK;
 
-enum td_rc mongo_pass_observe(struct mongo_tenant *t, struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc mongo_pass_observe(struct mongo_tenant *t,
+			      struct td_err *reterr) TD_MUST_CHECK;
 enum td_rc mongo_pass_ensure(struct mongo_tenant *t, struct td_err *reterr) TD_MUST_CHECK;
 enum td_rc mongo_pass_remove(struct mongo_tenant *t, struct td_err *reterr) TD_MUST_CHECK;
 

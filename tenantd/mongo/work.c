@@ -14,8 +14,9 @@
 static enum td_rc
 kill_sessions(const struct mongo_op *op, const char *user, struct td_err *reterr)
 {
-	struct mongo_cmd cmd = {
-		.db = "admin", .what = "killAllSessions", .kind = MONGO_PLAIN};
+	struct mongo_cmd cmd = { .db = "admin",
+				 .what = "killAllSessions",
+				 .kind = MONGO_PLAIN };
 	enum td_rc rc;
 	bson_t *body;
 
@@ -45,14 +46,14 @@ current_op(const struct mongo_op *op, const char *const *users, size_t count)
 		bson_uint32_to_string((uint32_t)i, &k, index, sizeof(index));
 		BSON_APPEND_UTF8(&in, k, users[i]);
 	}
-	body = BCON_NEW("aggregate", BCON_INT32(1), "pipeline", "[", "{", "$currentOp", "{",
-			"allUsers", BCON_BOOL(true), "idleConnections", BCON_BOOL(false),
-			"idleSessions", BCON_BOOL(false), "}", "}", "{", "$match", "{",
-			"effectiveUsers", "{", "$elemMatch", "{", "db", BCON_UTF8(op->appid),
-			"user", "{", "$in", BCON_ARRAY(&in), "}", "}", "}", "}", "}", "{",
-			"$limit", BCON_INT32(MAX_OPS), "}", "{", "$project", "{", "opid",
-			BCON_INT32(1), "}", "}", "]", "cursor", "{", "batchSize",
-			BCON_INT32(MAX_OPS), "}");
+	body = BCON_NEW("aggregate", BCON_INT32(1), "pipeline", "[", "{", "$currentOp",
+			"{", "allUsers", BCON_BOOL(true), "idleConnections",
+			BCON_BOOL(false), "idleSessions", BCON_BOOL(false), "}", "}", "{",
+			"$match", "{", "effectiveUsers", "{", "$elemMatch", "{", "db",
+			BCON_UTF8(op->appid), "user", "{", "$in", BCON_ARRAY(&in), "}",
+			"}", "}", "}", "}", "{", "$limit", BCON_INT32(MAX_OPS), "}", "{",
+			"$project", "{", "opid", BCON_INT32(1), "}", "}", "]", "cursor",
+			"{", "batchSize", BCON_INT32(MAX_OPS), "}");
 	bson_destroy(&in);
 	return body;
 }
@@ -61,7 +62,7 @@ static enum td_rc
 list_ops(const struct mongo_op *op, const char *const *users, size_t count,
 	 struct ops *ret_ops, struct td_err *reterr)
 {
-	struct mongo_cmd cmd = {.db = "admin", .what = "currentOp", .kind = MONGO_READ};
+	struct mongo_cmd cmd = { .db = "admin", .what = "currentOp", .kind = MONGO_READ };
 	bson_t *body = current_op(op, users, count), reply;
 	bson_iter_t it, batch, docs, field;
 	enum td_rc rc;
@@ -78,7 +79,8 @@ list_ops(const struct mongo_op *op, const char *const *users, size_t count,
 		while (ret_ops->count < MAX_OPS && bson_iter_next(&docs))
 			if (bson_iter_recurse(&docs, &field) &&
 			    bson_iter_find(&field, "opid") && BSON_ITER_HOLDS_INT(&field))
-				ret_ops->id[ret_ops->count++] = bson_iter_as_int64(&field);
+				ret_ops->id[ret_ops->count++] =
+					bson_iter_as_int64(&field);
 	}
 	bson_destroy(&reply);
 	return TD_OK;
@@ -87,7 +89,7 @@ list_ops(const struct mongo_op *op, const char *const *users, size_t count,
 static enum td_rc
 kill_op(const struct mongo_op *op, int64_t id, struct td_err *reterr)
 {
-	struct mongo_cmd cmd = {.db = "admin", .what = "killOp", .kind = MONGO_PLAIN};
+	struct mongo_cmd cmd = { .db = "admin", .what = "killOp", .kind = MONGO_PLAIN };
 	bson_t *body = BCON_NEW("killOp", BCON_INT32(1), "op", BCON_INT64(id));
 	enum td_rc rc;
 
@@ -151,7 +153,8 @@ mongo_work_end(const struct mongo_op *op, const char *const *users, size_t count
 		enum td_rc rc;
 
 		if (!users[i] || !*users[i])
-			return td_err_set(reterr, TD_INVALID, "MongoDB: a user without name");
+			return td_err_set(reterr, TD_INVALID,
+					  "MongoDB: a user without name");
 		rc = kill_sessions(op, users[i], reterr);
 		if (rc != TD_OK)
 			return rc;

@@ -17,5 +17,5 @@
  * there is TD_OK, its operations are ended all the same.
  * An empty list is TD_INVALID: to the server it would mean everybody's sessions.
  */
-enum td_rc mongo_work_end(const struct mongo_op *op, const char *const *users, size_t count,
-			  struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc mongo_work_end(const struct mongo_op *op, const char *const *users,
+			  size_t count, struct td_err *reterr) TD_MUST_CHECK;

@@ -16,8 +16,8 @@
 
 static char dir[] = "/tmp/tenantd-creds.XXXXXX";
 static char paths[4][64]; /* user name and password of current, of next */
-static const struct mongo_key_files current = {paths[0], paths[1]};
-static const struct mongo_key_files next = {paths[2], paths[3]};
+static const struct mongo_key_files current = { paths[0], paths[1] };
+static const struct mongo_key_files next = { paths[2], paths[3] };
 static const struct mongo_key_files none;
 
 static void

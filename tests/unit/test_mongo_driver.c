@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <arpa/inet.h>
 #include <bson/bson.h>
+#include <cmocka.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +53,7 @@ options(const char *uri)
 {
 	return (struct mongo_driver_options){
 		.uri = uri,
-		.current = {.username_file = user_file, .password_file = password_file},
+		.current = { .username_file = user_file, .password_file = password_file },
 		.instance_id = INSTANCE,
 		.policies = policies,
 	};
@@ -91,8 +91,8 @@ test_options(void **state)
 static int
 silent_listener(char uri[64])
 {
-	struct sockaddr_in a = {.sin_family = AF_INET,
-				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(a);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -107,7 +107,7 @@ silent_listener(char uri[64])
 static enum td_rc
 observe(struct driver *d, int64_t ms, int64_t *ret_took, struct td_err *err)
 {
-	struct drv_call call = {.appid = "abc123", .instance_id = INSTANCE};
+	struct drv_call call = { .appid = "abc123", .instance_id = INSTANCE };
 	struct drv_result res;
 	int64_t began = td_mono_ms(td_env_system());
 	enum td_rc rc;
@@ -123,7 +123,7 @@ static void
 test_nobody_answers(void **state)
 {
 	struct mongo_driver_options opt;
-	struct td_err err = {0};
+	struct td_err err = { 0 };
 	struct driver *d;
 	int64_t took;
 	char uri[64];
@@ -186,12 +186,14 @@ main(void)
 	static const struct td_yaml_text text = {
 		.name = "x.yaml",
 		.data = "kind: mongodb\nname: small\nactions: [find]\n",
-		.len = sizeof("kind: mongodb\nname: small\nactions: [find]\n") - 1};
+		.len = sizeof("kind: mongodb\nname: small\nactions: [find]\n") - 1
+	};
 	static struct td_yaml_report report;
 	int failed;
 
 	td_yaml_report_init(&report);
-	if (write_file(user_file, "tenantd") != 0 || write_file(password_file, PASSWORD) != 0 ||
+	if (write_file(user_file, "tenantd") != 0 ||
+	    write_file(password_file, PASSWORD) != 0 ||
 	    policy_set_load_memory(&text, 1, &policies, &report, NULL) != TD_OK)
 		return 1;
 	mongo_global_init();

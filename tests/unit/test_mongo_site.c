@@ -17,28 +17,30 @@ static const struct {
 	const char *detail; /* part of it */
 	const char *why;
 } rows[] = {
-	{URI, TD_OK, "", "members and set"},
-	{"mongodb://h/?tls=true&tlsCAFile=/ca.pem", TD_OK, "", "TLS"},
-	{"mongodb://h/?ssl=true", TD_OK, "", "its old name"},
-	{"mongodb://h/?directConnection=true", TD_OK, "", "a single member"},
-	{"mongodb://h/?authSource=other", TD_OK, "", "where our user is"},
-	{"mongodb://[::1]:27017/", TD_OK, "", "IPv6"},
-	{"mongodb://u:hunter2@h/", TD_INVALID, "credentials", "credentials in the uri"},
-	{"mongodb://u@h/", TD_INVALID, "credentials", "a user name is one too"},
-	{"mongodb+srv://h.example.com/", TD_INVALID, "mongodb+srv", "names from DNS"},
-	{"mongodb://h/?tlsAllowInvalidCertificates=true", TD_INVALID,
-	 "tlsallowinvalidcertificates", "checks switched off"},
-	{"mongodb://h/?tlsInsecure=true", TD_INVALID, "tlsinsecure", "checks switched off"},
-	{"mongodb://h/?socketTimeoutMS=0", TD_INVALID, "sockettimeoutms", "our own business"},
-	{"mongodb://h/?compressors=zlib", TD_INVALID, "compressors", "zlib"},
-	{"mongodb://h/?readPreference=secondary", TD_INVALID, "read preference",
-	 "we read at the primary"},
-	{"mongodb://h/?w=1", TD_INVALID, "unknown option w", "we write to a majority"},
-	{"mongodb://h/?retryWrites=true", TD_INVALID, "retrywrites", "not listed"},
-	{"http://h/", TD_INVALID, "not a uri", "another scheme"},
-	{"", TD_INVALID, "not a uri", "nothing"},
-	{NULL, TD_INVALID, "not a uri", "nothing at all"},
-	{"mongodb://h:99999/", TD_INVALID, "not a uri", "no port"},
+	{ URI, TD_OK, "", "members and set" },
+	{ "mongodb://h/?tls=true&tlsCAFile=/ca.pem", TD_OK, "", "TLS" },
+	{ "mongodb://h/?ssl=true", TD_OK, "", "its old name" },
+	{ "mongodb://h/?directConnection=true", TD_OK, "", "a single member" },
+	{ "mongodb://h/?authSource=other", TD_OK, "", "where our user is" },
+	{ "mongodb://[::1]:27017/", TD_OK, "", "IPv6" },
+	{ "mongodb://u:hunter2@h/", TD_INVALID, "credentials", "credentials in the uri" },
+	{ "mongodb://u@h/", TD_INVALID, "credentials", "a user name is one too" },
+	{ "mongodb+srv://h.example.com/", TD_INVALID, "mongodb+srv", "names from DNS" },
+	{ "mongodb://h/?tlsAllowInvalidCertificates=true", TD_INVALID,
+	  "tlsallowinvalidcertificates", "checks switched off" },
+	{ "mongodb://h/?tlsInsecure=true", TD_INVALID, "tlsinsecure",
+	  "checks switched off" },
+	{ "mongodb://h/?socketTimeoutMS=0", TD_INVALID, "sockettimeoutms",
+	  "our own business" },
+	{ "mongodb://h/?compressors=zlib", TD_INVALID, "compressors", "zlib" },
+	{ "mongodb://h/?readPreference=secondary", TD_INVALID, "read preference",
+	  "we read at the primary" },
+	{ "mongodb://h/?w=1", TD_INVALID, "unknown option w", "we write to a majority" },
+	{ "mongodb://h/?retryWrites=true", TD_INVALID, "retrywrites", "not listed" },
+	{ "http://h/", TD_INVALID, "not a uri", "another scheme" },
+	{ "", TD_INVALID, "not a uri", "nothing" },
+	{ NULL, TD_INVALID, "not a uri", "nothing at all" },
+	{ "mongodb://h:99999/", TD_INVALID, "not a uri", "no port" },
 };
 
 static void
@@ -47,12 +49,13 @@ test_accepted_and_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct mongo_site *site = NULL;
-		struct td_err err = {0};
+		struct td_err err = { 0 };
 		enum td_rc rc = mongo_site_new(rows[i].uri, NULL, &site, &err);
 
 		if (rc != rows[i].rc || (rc == TD_OK) != (site != NULL) ||
 		    (rc != TD_OK && !strcasestr(err.detail, rows[i].detail)))
-			fail_msg("%s: %s, %s", rows[i].why, td_rc_info(rc)->name, err.detail);
+			fail_msg("%s: %s, %s", rows[i].why, td_rc_info(rc)->name,
+				 err.detail);
 		assert_null(strstr(err.detail, "hunter2"));
 		mongo_site_free(site);
 	}
@@ -82,10 +85,11 @@ static mongoc_uri_t *
 build(const char *base, const char *ca, const struct mongo_address *at, const char *user,
       const char *password)
 {
-	struct mongo_times times = {.select_ms = 11, .connect_ms = 12, .socket_ms = 13};
+	struct mongo_times times = { .select_ms = 11, .connect_ms = 12, .socket_ms = 13 };
 	struct td_secret *secret = td_secret_new(password, strlen(password));
-	struct mongo_identity who = {
-		.username = user, .password = secret, .auth_source = "abc123"};
+	struct mongo_identity who = { .username = user,
+				      .password = secret,
+				      .auth_source = "abc123" };
 	struct mongo_site *site = NULL;
 	mongoc_uri_t *uri;
 
@@ -113,21 +117,21 @@ test_of_the_set(void **state)
 	host = mongoc_uri_get_hosts(uri);
 	assert_string_equal(host->host_and_port, "one:27017");
 	assert_string_equal(host->next->host_and_port, "two:27018");
+	assert_int_equal(mongoc_uri_get_option_as_int32(
+				 uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, 0),
+			 11);
 	assert_int_equal(
-		mongoc_uri_get_option_as_int32(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, 0),
-		11);
-	assert_int_equal(mongoc_uri_get_option_as_int32(uri, MONGOC_URI_CONNECTTIMEOUTMS, 0),
-			 12);
-	assert_int_equal(mongoc_uri_get_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, 0),
-			 13);
+		mongoc_uri_get_option_as_int32(uri, MONGOC_URI_CONNECTTIMEOUTMS, 0), 12);
+	assert_int_equal(
+		mongoc_uri_get_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, 0), 13);
 	mongoc_uri_destroy(uri);
 }
 
 static void
 test_of_one_member(void **state)
 {
-	struct mongo_address at = {.host = "two", .port = 27018};
-	struct mongo_address six = {.host = "::1", .port = 27019};
+	struct mongo_address at = { .host = "two", .port = 27018 };
+	struct mongo_address six = { .host = "::1", .port = 27019 };
 	mongoc_uri_t *uri = build(URI "&tls=true&tlsCAFile=/ca.pem", NULL, &at, "u", "p");
 
 	(void)state;
@@ -138,8 +142,8 @@ test_of_one_member(void **state)
 	assert_true(
 		mongoc_uri_get_option_as_bool(uri, MONGOC_URI_DIRECTCONNECTION, false));
 	assert_true(mongoc_uri_get_tls(uri));
-	assert_string_equal(
-		mongoc_uri_get_option_as_utf8(uri, MONGOC_URI_TLSCAFILE, ""), "/ca.pem");
+	assert_string_equal(mongoc_uri_get_option_as_utf8(uri, MONGOC_URI_TLSCAFILE, ""),
+			    "/ca.pem");
 	mongoc_uri_destroy(uri);
 	uri = build(URI, NULL, &six, "u", "p");
 	assert_non_null(uri);
@@ -157,8 +161,8 @@ test_ca_file_means_tls(void **state)
 	(void)state;
 	assert_non_null(uri);
 	assert_true(mongoc_uri_get_tls(uri));
-	assert_string_equal(
-		mongoc_uri_get_option_as_utf8(uri, MONGOC_URI_TLSCAFILE, ""), "/our-ca.pem");
+	assert_string_equal(mongoc_uri_get_option_as_utf8(uri, MONGOC_URI_TLSCAFILE, ""),
+			    "/our-ca.pem");
 	mongoc_uri_destroy(uri);
 }
 
@@ -180,10 +184,11 @@ test_auth_source(void **state)
 static void
 test_password_with_nul(void **state)
 {
-	struct mongo_times times = {.select_ms = 1, .connect_ms = 1, .socket_ms = 1};
+	struct mongo_times times = { .select_ms = 1, .connect_ms = 1, .socket_ms = 1 };
 	struct td_secret *secret = td_secret_new("abc\0def", 7);
-	struct mongo_identity who = {
-		.username = "u", .password = secret, .auth_source = "admin"};
+	struct mongo_identity who = { .username = "u",
+				      .password = secret,
+				      .auth_source = "admin" };
 	struct mongo_site *site = NULL;
 
 	(void)state;

@@ -37,31 +37,33 @@ static const struct {
 	bool ok, marked, has_role, has_others;
 	const char *why;
 } users[] = {
-	{"{'user':'abc123','db':'abc123'," ROLES "," MARK "}", true, true, true, false,
-	 "one of ours"},
-	{"{'user':'abc123.b','db':'abc123'," ROLES "," MARK "}", true, true, true, false,
-	 "the other slot"},
-	{"{'user':'abc123','db':'abc123'," ROLES "}", true, false, true, false, "no mark"},
-	{"{'user':'abc123','db':'abc123',"
-	 "'customData':{'tenantd':'ffffffffffffffffffffffffffffffff','appid':'abc123'}}",
-	 true, false, false, false, "the mark of another instance"},
-	{"{'user':'abc123','db':'abc123','customData':{'tenantd':'" INSTANCE "',"
-	 "'appid':'abc124'}}",
-	 true, false, false, false, "our mark, copied from another tenant"},
-	{"{'user':'abc123','db':'abc123','customData':{'tenantd':true,'appid':1}}", true,
-	 false, false, false, "marks of other types"},
-	{"{'user':'abc123','db':'abc123','customData':'" INSTANCE "'}", true, false, false,
-	 false, "customData that is no document"},
-	{"{'user':'abc123','db':'abc123','roles':[{'role':'tenantd_app','db':'other'}]}",
-	 true, false, false, true, "the role of another database"},
-	{"{'user':'abc123','db':'abc123','roles':[{'role':'tenantd_app','db':'abc123'},"
-	 "{'role':'root','db':'admin'}]}",
-	 true, false, true, true, "one role more"},
-	{"{'user':'abc123','db':'abc123','roles':['root']}", true, false, false, true,
-	 "a role that is no document"},
-	{"{'user':'abc123','db':'other'}", false, false, false, false, "another database"},
-	{"{'db':'abc123'}", false, false, false, false, "no name"},
-	{"{}", false, false, false, false, "nothing"},
+	{ "{'user':'abc123','db':'abc123'," ROLES "," MARK "}", true, true, true, false,
+	  "one of ours" },
+	{ "{'user':'abc123.b','db':'abc123'," ROLES "," MARK "}", true, true, true, false,
+	  "the other slot" },
+	{ "{'user':'abc123','db':'abc123'," ROLES "}", true, false, true, false,
+	  "no mark" },
+	{ "{'user':'abc123','db':'abc123',"
+	  "'customData':{'tenantd':'ffffffffffffffffffffffffffffffff','appid':'abc123'}}",
+	  true, false, false, false, "the mark of another instance" },
+	{ "{'user':'abc123','db':'abc123','customData':{'tenantd':'" INSTANCE "',"
+	  "'appid':'abc124'}}",
+	  true, false, false, false, "our mark, copied from another tenant" },
+	{ "{'user':'abc123','db':'abc123','customData':{'tenantd':true,'appid':1}}", true,
+	  false, false, false, "marks of other types" },
+	{ "{'user':'abc123','db':'abc123','customData':'" INSTANCE "'}", true, false,
+	  false, false, "customData that is no document" },
+	{ "{'user':'abc123','db':'abc123','roles':[{'role':'tenantd_app','db':'other'}]}",
+	  true, false, false, true, "the role of another database" },
+	{ "{'user':'abc123','db':'abc123','roles':[{'role':'tenantd_app','db':'abc123'},"
+	  "{'role':'root','db':'admin'}]}",
+	  true, false, true, true, "one role more" },
+	{ "{'user':'abc123','db':'abc123','roles':['root']}", true, false, false, true,
+	  "a role that is no document" },
+	{ "{'user':'abc123','db':'other'}", false, false, false, false,
+	  "another database" },
+	{ "{'db':'abc123'}", false, false, false, false, "no name" },
+	{ "{}", false, false, false, false, "nothing" },
 };
 
 static void
@@ -70,13 +72,14 @@ test_users(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
 		bson_t *d = doc(users[i].json);
-		struct mongo_user u = {0};
+		struct mongo_user u = { 0 };
 		bool ok = mongo_user_parse(d, APPID, INSTANCE, &u);
 
 		if (ok != users[i].ok || u.marked != users[i].marked ||
-		    u.has_role != users[i].has_role || u.has_others != users[i].has_others)
-			fail_msg("%s: ok %d marked %d role %d others %d", users[i].why, ok,
-				 u.marked, u.has_role, u.has_others);
+		    u.has_role != users[i].has_role ||
+		    u.has_others != users[i].has_others)
+			fail_msg("%s: ok %d marked %d role %d others %d", users[i].why,
+				 ok, u.marked, u.has_role, u.has_others);
 		bson_destroy(d);
 	}
 }
@@ -101,8 +104,8 @@ test_user_id(void **state)
 
 #define P(actions) "{'resource':{'db':'abc123','collection':''},'actions':[" actions "]}"
 
-static const char *const find_insert[] = {"find", "insert"};
-static const char *const read_write[] = {"readWrite"};
+static const char *const find_insert[] = { "find", "insert" };
+static const char *const read_write[] = { "readWrite" };
 
 static const struct {
 	const char *json;
@@ -113,43 +116,44 @@ static const struct {
 	bool same, takes_away, empty;
 	const char *why;
 } roles[] = {
-	{"{'privileges':[" P("'find','insert'") "],'roles':[]}", find_insert, 2, NULL, 0, true,
-	 false, false, "as it should be"},
-	{"{'privileges':[" P("'insert','find'") "],'roles':[]}", find_insert, 2, NULL, 0, true,
-	 false, false, "in another order"},
-	{"{'privileges':[" P("'insert'") "," P("'find'") "],'roles':[]}", find_insert, 2, NULL,
-	 0, true, false, false, "in two parts"},
-	{"{'privileges':[" P("'find'") "],'roles':[]}", find_insert, 2, NULL, 0, false, false,
-	 false, "too little"},
-	{"{'privileges':[" P("'find','find'") "],'roles':[]}", find_insert, 2, NULL, 0, false,
-	 false, false, "twice the same is not two"},
-	{"{'privileges':[" P("'find','insert','remove'") "],'roles':[]}", find_insert, 2, NULL,
-	 0, false, true, false, "too much"},
-	{"{'privileges':[{'resource':{'db':'other','collection':''},'actions':['find',"
-	 "'insert']}],'roles':[]}",
-	 find_insert, 2, NULL, 0, false, true, false, "on another database"},
-	{"{'privileges':[{'resource':{'db':'abc123','collection':'x'},'actions':['find',"
-	 "'insert']}],'roles':[]}",
-	 find_insert, 2, NULL, 0, false, true, false, "on one collection"},
-	{"{'privileges':[{'resource':{'cluster':true},'actions':['find','insert']}],'roles':"
-	 "[]}",
-	 find_insert, 2, NULL, 0, false, true, false, "on the cluster"},
-	{"{'privileges':[{'resource':{'db':'abc123'},'actions':['find','insert']}]}",
-	 find_insert, 2, NULL, 0, false, true, false, "a resource without collection"},
-	{"{'privileges':[],'roles':[]}", find_insert, 2, NULL, 0, false, false, true,
-	 "suspended"},
-	{"{'privileges':[],'roles':[]}", NULL, 0, NULL, 0, true, false, true,
-	 "suspended, as it should be"},
-	{"{'privileges':[" P("'find'") "],'roles':[]}", NULL, 0, NULL, 0, false, true, false,
-	 "should be suspended"},
-	{"{'privileges':[],'roles':[{'role':'readWrite','db':'abc123'}]}", NULL, 0, read_write,
-	 1, true, false, false, "a built-in role"},
-	{"{'privileges':[],'roles':[{'role':'readWrite','db':'other'}]}", NULL, 0, read_write,
-	 1, false, true, false, "of another database"},
-	{"{'privileges':[" P("'find'") "],'roles':[{'role':'readWrite','db':'abc123'}]}",
-	 find_insert, 2, NULL, 0, false, true, false, "a built-in role that must go"},
-	{"{'privileges':[],'roles':[]}", NULL, 0, read_write, 1, false, false, true,
-	 "a built-in role is missing"},
+	{ "{'privileges':[" P("'find','insert'") "],'roles':[]}", find_insert, 2, NULL, 0,
+	  true, false, false, "as it should be" },
+	{ "{'privileges':[" P("'insert','find'") "],'roles':[]}", find_insert, 2, NULL, 0,
+	  true, false, false, "in another order" },
+	{ "{'privileges':[" P("'insert'") "," P("'find'") "],'roles':[]}", find_insert, 2,
+	  NULL, 0, true, false, false, "in two parts" },
+	{ "{'privileges':[" P("'find'") "],'roles':[]}", find_insert, 2, NULL, 0, false,
+	  false, false, "too little" },
+	{ "{'privileges':[" P("'find','find'") "],'roles':[]}", find_insert, 2, NULL, 0,
+	  false, false, false, "twice the same is not two" },
+	{ "{'privileges':[" P("'find','insert','remove'") "],'roles':[]}", find_insert, 2,
+	  NULL, 0, false, true, false, "too much" },
+	{ "{'privileges':[{'resource':{'db':'other','collection':''},'actions':['find',"
+	  "'insert']}],'roles':[]}",
+	  find_insert, 2, NULL, 0, false, true, false, "on another database" },
+	{ "{'privileges':[{'resource':{'db':'abc123','collection':'x'},'actions':['find',"
+	  "'insert']}],'roles':[]}",
+	  find_insert, 2, NULL, 0, false, true, false, "on one collection" },
+	{ "{'privileges':[{'resource':{'cluster':true},'actions':['find','insert']}],'"
+	  "roles':"
+	  "[]}",
+	  find_insert, 2, NULL, 0, false, true, false, "on the cluster" },
+	{ "{'privileges':[{'resource':{'db':'abc123'},'actions':['find','insert']}]}",
+	  find_insert, 2, NULL, 0, false, true, false, "a resource without collection" },
+	{ "{'privileges':[],'roles':[]}", find_insert, 2, NULL, 0, false, false, true,
+	  "suspended" },
+	{ "{'privileges':[],'roles':[]}", NULL, 0, NULL, 0, true, false, true,
+	  "suspended, as it should be" },
+	{ "{'privileges':[" P("'find'") "],'roles':[]}", NULL, 0, NULL, 0, false, true,
+	  false, "should be suspended" },
+	{ "{'privileges':[],'roles':[{'role':'readWrite','db':'abc123'}]}", NULL, 0,
+	  read_write, 1, true, false, false, "a built-in role" },
+	{ "{'privileges':[],'roles':[{'role':'readWrite','db':'other'}]}", NULL, 0,
+	  read_write, 1, false, true, false, "of another database" },
+	{ "{'privileges':[" P("'find'") "],'roles':[{'role':'readWrite','db':'abc123'}]}",
+	  find_insert, 2, NULL, 0, false, true, false, "a built-in role that must go" },
+	{ "{'privileges':[],'roles':[]}", NULL, 0, read_write, 1, false, false, true,
+	  "a built-in role is missing" },
 };
 
 static void
@@ -157,17 +161,18 @@ test_roles(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
-		struct mongo_rights rights = {.actions = roles[i].actions,
-					      .action_count = roles[i].action_count,
-					      .roles = roles[i].roles,
-					      .role_count = roles[i].role_count};
+		struct mongo_rights rights = { .actions = roles[i].actions,
+					       .action_count = roles[i].action_count,
+					       .roles = roles[i].roles,
+					       .role_count = roles[i].role_count };
 		bson_t *d = doc(roles[i].json);
 		struct mongo_rights_diff diff = mongo_role_compare(d, APPID, &rights);
 
-		if (diff.same != roles[i].same || diff.takes_away != roles[i].takes_away ||
+		if (diff.same != roles[i].same ||
+		    diff.takes_away != roles[i].takes_away ||
 		    diff.empty != roles[i].empty)
-			fail_msg("%s: same %d takes away %d empty %d", roles[i].why, diff.same,
-				 diff.takes_away, diff.empty);
+			fail_msg("%s: same %d takes away %d empty %d", roles[i].why,
+				 diff.same, diff.takes_away, diff.empty);
 		bson_destroy(d);
 	}
 }
@@ -177,9 +182,9 @@ test_roles(void **state)
 static void
 test_nobodys_sessions(void **state)
 {
-	static const char *const nameless[] = {""};
-	static const char *const null[] = {NULL};
-	struct mongo_op op = {.appid = APPID, .instance_id = INSTANCE};
+	static const char *const nameless[] = { "" };
+	static const char *const null[] = { NULL };
+	struct mongo_op op = { .appid = APPID, .instance_id = INSTANCE };
 
 	(void)state;
 	assert_int_equal(mongo_work_end(&op, NULL, 0, NULL), TD_INVALID);

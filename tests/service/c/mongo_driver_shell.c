@@ -1,5 +1,5 @@
 /*
- * The MongoDB driver at the end of a pipe, for tests/service/test_mongo_driver.py: one JSON
+ * The MongoDB driver at the end of a pipe, for tests/service/test_mongo_driver*.py: one JSON
  * request per line in, one JSON reply per line out. The tests are in Python because the
  * other side of each of them is a tenant at work with a real client, or a server that is
  * being stopped, slowed or cut.
@@ -68,7 +68,7 @@ static size_t
 read_slots(const json_t *request, struct drv_slot slots[DRV_SLOT_COUNT],
 	   struct td_secret *secrets[DRV_SLOT_COUNT])
 {
-	static const char *const ids[] = {"parent", "a", "b", "legacy"};
+	static const char *const ids[] = { "parent", "a", "b", "legacy" };
 	const json_t *list = json_object_get(request, "slots");
 	size_t n = json_array_size(list);
 
@@ -80,7 +80,7 @@ read_slots(const json_t *request, struct drv_slot slots[DRV_SLOT_COUNT],
 		slots[i] = (struct drv_slot){
 			.id = (enum drv_slot_id)one_of(text(s, "id"), ids, 4, 1),
 			.want = strcmp(text(s, "want"), "retire") == 0 ? DRV_SLOT_RETIRE
-								      : DRV_SLOT_KEEP,
+								       : DRV_SLOT_KEEP,
 			.secret = secrets[i],
 			.fresh = json_is_true(json_object_get(s, "fresh")),
 		};
@@ -92,32 +92,33 @@ read_slots(const json_t *request, struct drv_slot slots[DRV_SLOT_COUNT],
 static json_t *
 reply(enum td_rc rc, const struct td_err *err, const struct drv_result *res, int64_t took)
 {
-	static const char *const presences[] = {"unknown", "absent", "ours", "foreign"};
+	static const char *const presences[] = { "unknown", "absent", "ours", "foreign" };
 
 	return json_pack("{ss ss si ss ss sb sb ss ss sI sI}", "rc", td_rc_info(rc)->name,
 			 "detail", rc == TD_OK ? "" : err->detail, "upstream",
 			 rc == TD_OK ? 0 : err->upstream_status, "presence",
 			 presences[res->presence], "identity", res->identity, "more",
-			 res->more, "drifted", res->drifted, "reason", res->reason, "message",
-			 res->message, "progress", (json_int_t)res->progress, "took_ms",
-			 (json_int_t)took);
+			 res->more, "drifted", res->drifted, "reason", res->reason,
+			 "message", res->message, "progress", (json_int_t)res->progress,
+			 "took_ms", (json_int_t)took);
 }
 
 static json_t *
 tenant_verb(const json_t *request, int64_t deadline)
 {
-	static const char *const accesses[] = {"full", "fenced", "none"};
-	struct td_secret *secrets[DRV_SLOT_COUNT] = {NULL};
+	static const char *const accesses[] = { "full", "fenced", "none" };
+	struct td_secret *secrets[DRV_SLOT_COUNT] = { NULL };
 	struct drv_slot slots[DRV_SLOT_COUNT];
-	struct drv_result res = {0};
-	struct td_err err = {0};
+	struct drv_result res = { 0 };
+	struct td_err err = { 0 };
 	const char *verb = text(request, "verb");
 	int64_t began = td_mono_ms(td_env_system());
 	enum td_rc rc = TD_INVALID;
 	struct drv_call call = {
 		.appid = text(request, "appid"),
 		.deadline_mono_ms = deadline,
-		.access = (enum drv_access)one_of(text(request, "access"), accesses, 3, 0),
+		.access =
+			(enum drv_access)one_of(text(request, "access"), accesses, 3, 0),
 		.claimed = json_is_true(json_object_get(request, "claimed")),
 		.absent_before = json_is_true(json_object_get(request, "absent_before")),
 		.unlock = json_is_true(json_object_get(request, "unlock")),
@@ -140,9 +141,9 @@ tenant_verb(const json_t *request, int64_t deadline)
 static json_t *
 other_verb(const json_t *request, int64_t deadline)
 {
-	struct mongo_usage usage = {0};
-	struct drv_result res = {0};
-	struct td_err err = {0};
+	struct mongo_usage usage = { 0 };
+	struct drv_result res = { 0 };
+	struct td_err err = { 0 };
 	int64_t began = td_mono_ms(td_env_system());
 	json_t *out;
 	enum td_rc rc;
@@ -150,12 +151,15 @@ other_verb(const json_t *request, int64_t deadline)
 	if (strcmp(text(request, "verb"), "probe") == 0)
 		rc = driver->ops->probe(driver, deadline, &err);
 	else
-		rc = mongo_driver_measure(driver, text(request, "appid"), deadline, &usage,
-					  &err);
+		rc = mongo_driver_measure(driver, text(request, "appid"), deadline,
+					  &usage, &err);
 	out = reply(rc, &err, &res, td_mono_ms(td_env_system()) - began);
-	json_object_set_new(out, "data_bytes", json_integer((json_int_t)usage.data_bytes));
-	json_object_set_new(out, "index_bytes", json_integer((json_int_t)usage.index_bytes));
-	json_object_set_new(out, "collections", json_integer((json_int_t)usage.collections));
+	json_object_set_new(out, "data_bytes",
+			    json_integer((json_int_t)usage.data_bytes));
+	json_object_set_new(out, "index_bytes",
+			    json_integer((json_int_t)usage.index_bytes));
+	json_object_set_new(out, "collections",
+			    json_integer((json_int_t)usage.collections));
 	json_object_set_new(out, "objects", json_integer((json_int_t)usage.objects));
 	return out;
 }
@@ -164,7 +168,8 @@ static json_t *
 run(const json_t *request)
 {
 	const json_t *ms = json_object_get(request, "deadline_ms");
-	int64_t deadline = td_mono_ms(td_env_system()) + (ms ? json_integer_value(ms) : 20000);
+	int64_t deadline =
+		td_mono_ms(td_env_system()) + (ms ? json_integer_value(ms) : 20000);
 	const char *verb = text(request, "verb");
 	json_t *out, *traced = json_array();
 
@@ -203,7 +208,7 @@ run_parallel(const json_t *list)
 	if (n > MAX_PARALLEL)
 		abort();
 	for (size_t i = 0; i < n; i++) {
-		jobs[i] = (struct job){.request = json_array_get(list, i)};
+		jobs[i] = (struct job){ .request = json_array_get(list, i) };
 		if (pthread_create(&threads[i], NULL, run_job, &jobs[i]) != 0)
 			abort();
 	}
@@ -239,14 +244,17 @@ serve(void)
 int
 main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"uri", 1, NULL, 'u'},		    {"username-file", 1, NULL, 'n'},
-		{"password-file", 1, NULL, 'p'},    {"next-username-file", 1, NULL, 'N'},
-		{"next-password-file", 1, NULL, 'P'}, {"policies", 1, NULL, 'd'},
-		{"instance", 1, NULL, 'i'},	    {"die-after", 1, NULL, 'k'},
-		{NULL, 0, NULL, 0}};
-	struct drv_trace trace = {.call = on_call};
-	struct mongo_driver_options opt = {.trace = &trace};
+	static const struct option options[] = { { "uri", 1, NULL, 'u' },
+						 { "username-file", 1, NULL, 'n' },
+						 { "password-file", 1, NULL, 'p' },
+						 { "next-username-file", 1, NULL, 'N' },
+						 { "next-password-file", 1, NULL, 'P' },
+						 { "policies", 1, NULL, 'd' },
+						 { "instance", 1, NULL, 'i' },
+						 { "die-after", 1, NULL, 'k' },
+						 { NULL, 0, NULL, 0 } };
+	struct drv_trace trace = { .call = on_call };
+	struct mongo_driver_options opt = { .trace = &trace };
 	static struct td_yaml_report report;
 	struct policy_set *policies;
 	const char *dir = "";
@@ -255,15 +263,32 @@ main(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
-		case 'u': opt.uri = optarg; break;
-		case 'n': opt.current.username_file = optarg; break;
-		case 'p': opt.current.password_file = optarg; break;
-		case 'N': opt.next.username_file = optarg; break;
-		case 'P': opt.next.password_file = optarg; break;
-		case 'd': dir = optarg; break;
-		case 'i': opt.instance_id = optarg; break;
-		case 'k': die_after = (int)strtol(optarg, NULL, 10); break;
-		default: return 2;
+		case 'u':
+			opt.uri = optarg;
+			break;
+		case 'n':
+			opt.current.username_file = optarg;
+			break;
+		case 'p':
+			opt.current.password_file = optarg;
+			break;
+		case 'N':
+			opt.next.username_file = optarg;
+			break;
+		case 'P':
+			opt.next.password_file = optarg;
+			break;
+		case 'd':
+			dir = optarg;
+			break;
+		case 'i':
+			opt.instance_id = optarg;
+			break;
+		case 'k':
+			die_after = (int)strtol(optarg, NULL, 10);
+			break;
+		default:
+			return 2;
 		}
 	}
 	mongo_global_init();
