@@ -10,7 +10,10 @@
 #include <unistd.h>
 
 #define DEFAULT_WAIT_MS (120 * 1000)
-#define HOLD_S 20 /* of one request without a terminal */
+/* How long tenantd may hold one answer: longer and longer, so that what can never be done is
+ * seen soon; on a terminal short, to show what is going on. */
+#define HOLD_FIRST_S 1
+#define HOLD_MOST_S 16
 #define HOLD_TERMINAL_S 1
 #define PAUSE_MS 300
 #define MAX_PATH 1024
@@ -25,7 +28,8 @@ struct wait {
 	bool (*reached)(const struct wait *w, const json_t *doc, char why[WHY_SIZE],
 			bool *ret_stuck);
 	int64_t started;
-	bool progress; /* a line of progress is on the terminal */
+	int64_t hold_s; /* of the next request */
+	bool progress;	/* a line of progress is on the terminal */
 };
 
 enum ctl_exit
@@ -144,14 +148,40 @@ unshow(struct wait *w)
 
 enum turn { TURN_AGAIN, TURN_DONE };
 
+/* What an answer means; takes it unless the goal is reached. */
+static enum turn
+judge(struct wait *w, struct ctl_answer *a, enum ctl_exit *ex, char why[WHY_SIZE])
+{
+	int status = a->http.status;
+	bool stuck = false;
+
+	*ex = CTL_OK;
+	if (w->goal == CTL_GONE && (status == 404 || status == 410))
+		return TURN_DONE;
+	if (status >= 400 && status < 500 && status != 429) {
+		unshow(w);
+		*ex = ctl_problem(a);
+		ctl_answer_done(a);
+		return TURN_DONE;
+	}
+	if (status >= 400)
+		snprintf(why, WHY_SIZE, "%s", ctl_text(a->json, "title"));
+	else if (w->reached(w, a->json, why, &stuck) && w->goal == CTL_SETTLED)
+		return TURN_DONE;
+	*ex = stuck ? CTL_CONFLICT : CTL_TIMEOUT;
+	show(w, a->json, why);
+	ctl_answer_done(a);
+	return stuck ? TURN_DONE : TURN_AGAIN;
+}
+
 /* One question. *ex is what to end with: at once on TURN_DONE, else when time is up. */
 static enum turn
-ask(struct wait *w, int64_t left_ms, struct ctl_answer *ret, enum ctl_exit *ex, char *why)
+ask(struct wait *w, int64_t left_ms, struct ctl_answer *ret, enum ctl_exit *ex,
+    char why[WHY_SIZE])
 {
-	int64_t hold = isatty(STDERR_FILENO) ? HOLD_TERMINAL_S : HOLD_S;
+	int64_t hold = isatty(STDERR_FILENO) ? HOLD_TERMINAL_S : w->hold_s;
 	struct ctl_request req = { .method = "GET" };
 	struct td_err err = { 0 };
-	bool stuck = false;
 	char seconds[24];
 	struct td_buf path;
 
@@ -167,34 +197,16 @@ ask(struct wait *w, int64_t left_ms, struct ctl_answer *ret, enum ctl_exit *ex, 
 	*ex = ctl_send(w->c, &req, ret, &err);
 	td_buf_done(&path);
 	why[0] = '\0';
+	if (*ex == CTL_OK)
+		return judge(w, ret, ex, why);
 	if (*ex == CTL_UNREACHABLE) {
 		snprintf(why, WHY_SIZE, "%s", err.detail);
 		show(w, NULL, why);
 		return TURN_AGAIN;
 	}
-	if (*ex != CTL_OK) {
-		unshow(w);
-		ctl_complain("%s", err.detail);
-		return TURN_DONE;
-	}
-	if (w->goal == CTL_GONE && (ret->http.status == 404 || ret->http.status == 410))
-		return TURN_DONE;
-	if (ret->http.status == 429 || ret->http.status >= 500) {
-		*ex = CTL_TIMEOUT;
-		snprintf(why, WHY_SIZE, "%s", ctl_text(ret->json, "title"));
-	} else if (ret->http.status >= 400) {
-		unshow(w);
-		*ex = ctl_problem(ret);
-		ctl_answer_done(ret);
-		return TURN_DONE;
-	} else {
-		if (w->reached(w, ret->json, why, &stuck) && w->goal == CTL_SETTLED)
-			return TURN_DONE;
-		*ex = stuck ? CTL_CONFLICT : CTL_TIMEOUT;
-	}
-	show(w, ret->json, why);
-	ctl_answer_done(ret);
-	return *ex == CTL_CONFLICT ? TURN_DONE : TURN_AGAIN;
+	unshow(w);
+	ctl_complain("%s", err.detail);
+	return TURN_DONE;
 }
 
 static enum ctl_exit
@@ -206,12 +218,14 @@ wait_for(struct wait *w, int64_t ms, struct ctl_answer *ret)
 	int64_t left = ms;
 
 	w->started = td_mono_ms(env);
+	w->hold_s = HOLD_FIRST_S;
 	for (;;) {
 		int64_t before = td_mono_ms(env);
 		int64_t took;
 
 		if (ask(w, left, ret, &ex, why) == TURN_DONE)
 			break;
+		w->hold_s = w->hold_s < HOLD_MOST_S ? w->hold_s * 2 : HOLD_MOST_S;
 		left = w->started + ms - td_mono_ms(env);
 		if (left <= 0)
 			break;

@@ -32,6 +32,10 @@ TENANTD_CONFIG = {"listeners": [
 ]}
 
 
+# Tries again soon after a fault.
+QUICK = {"engine": {"backoff_min": "100ms", "backoff_max": "1s", "call_timeout": "10s"}}
+
+
 @pytest.fixture
 def ctl(tenantctl):
     """ctl(...) runs tenantctl and insists on an exit status, 0 unless `status` says another;
@@ -522,7 +526,7 @@ def run_on_terminal(argv, env, timeout=60):
 
 
 def test_a_wait_that_is_too_short_says_what_it_waits_for(fault_testbed, new_appid):
-    daemon = fault_testbed.start_tenantd("ctl-wait")
+    daemon = fault_testbed.start_tenantd("ctl-wait", patch=QUICK)
     env = {"PATH": os.environ["PATH"], "TENANTD_URL": daemon.url(),
            "TENANTD_TOKEN_FILE": str(daemon.token_path)}
     name = new_appid()
@@ -549,7 +553,7 @@ def test_a_wait_that_is_too_short_says_what_it_waits_for(fault_testbed, new_appi
 
 def test_a_wait_outlives_a_restart_of_tenantd(testbed, new_appid):
     """Another tenantd, since all tests share this module's; it keeps its port."""
-    daemon = testbed.start_tenantd("ctl-restart", port=reserve_port())
+    daemon = testbed.start_tenantd("ctl-restart", port=reserve_port(), patch=QUICK)
     name = new_appid()
     env = {"PATH": os.environ["PATH"], "TENANTD_URL": daemon.url(),
            "TENANTD_TOKEN_FILE": str(daemon.token_path)}
