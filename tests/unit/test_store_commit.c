@@ -271,7 +271,7 @@ test_a_commit_of_many_operations(void **state)
 	struct store_commit *c = store_commit_new(STORE_NORMAL);
 	struct store_read *r;
 	unsigned char key[STORE_KEY_MAX];
-	char name[16], value[200];
+	char name[32], value[200];
 
 	memset(value, 'v', sizeof(value));
 	for (int i = 0; i < REC_BUCKETS_MAX; i++) {
@@ -489,7 +489,7 @@ test_close_finishes_what_is_queued(void **state)
 
 	for (int i = 0; i < 2000; i++) {
 		struct store_commit *c = store_commit_new(STORE_NORMAL);
-		char key[16];
+		char key[32];
 
 		(void)snprintf(key, sizeof(key), "k%05d", i);
 		put(c, key, "x");

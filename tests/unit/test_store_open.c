@@ -50,7 +50,7 @@ make_store(const struct fixture *f)
 {
 	struct store_options opt = support_options(f->dir);
 	struct store *s = support_open(&opt);
-	char key[16];
+	char key[32];
 
 	for (int i = 0; i < 50; i++) {
 		(void)snprintf(key, sizeof(key), "tenant%d", i);

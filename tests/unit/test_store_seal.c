@@ -373,7 +373,7 @@ many_keys(void *arg)
 		struct rec_datakey dk;
 		struct seal_ad ad = { .table = STORE_SLOT, .serial = (uint64_t)i };
 		struct td_buf sealed;
-		char appid[17];
+		char appid[32];
 
 		(void)snprintf(appid, sizeof(appid), "tenant%04d", i);
 		ad.appid = appid;

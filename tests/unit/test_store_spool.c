@@ -538,7 +538,9 @@ test_every_byte_of_a_spool_turned_over(void **state)
 	unsigned fewer = 0;
 
 	two_states(f, 2, &before, &after);
-	for (size_t i = 0; i < 4096 + 400; i += i == 48 ? 4096 - 48 : 1) {
+	/* Header, then both entries; steps of 3 meet every byte of a member in one or the
+	 * other. */
+	for (size_t i = 0; i < 4096 + 400; i += i < 36 ? 1 : i < 4096 ? 4060 : 3) {
 		struct store_read *r;
 
 		/* A store that knows nothing of this spool. */
@@ -563,7 +565,7 @@ test_every_byte_of_a_spool_turned_over(void **state)
 		assert_true(fd >= 0);
 		close(fd);
 	}
-	assert_true(fewer > 300);
+	assert_true(fewer > 120);
 	free(before);
 	free(after);
 }

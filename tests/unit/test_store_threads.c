@@ -72,7 +72,7 @@ look(struct store *s, unsigned counter, struct store_value v[2])
 	struct store_read *r;
 	const char *bad = NULL;
 	uint64_t numbers[2];
-	char key[16];
+	char key[32];
 
 	(void)snprintf(key, sizeof(key), "counter%u", counter);
 	if (store_read_begin(s, &r, NULL) != TD_OK)
@@ -95,7 +95,7 @@ step(struct work *w, unsigned counter)
 	struct store_commit *c = store_commit_new(STORE_NORMAL);
 	struct store_value v[2];
 	uint64_t n;
-	char key[16];
+	char key[32];
 
 	w->bad = look(w->s, counter, v);
 	(void)snprintf(key, sizeof(key), "counter%u", counter);
