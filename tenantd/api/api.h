@@ -37,8 +37,9 @@ struct api_listener {
 	/* TLS when tls_cert is set. PEM files, read by api_new. */
 	const char *tls_cert;
 	const char *tls_key;
-	const char *tls_client_ca; /* optional: clients are asked for a certificate; one
-				    * that this CA did not sign ends the handshake */
+	const char *tls_client_ca; /* optional: clients are asked for a certificate of this
+				    * CA. None is required and none is judged yet: nothing
+				    * may be granted for it */
 };
 
 struct api_limits {
