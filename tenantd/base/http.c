@@ -32,6 +32,7 @@ struct td_http {
 struct exchange {
 	struct td_http_reply reply;
 	size_t header_bytes;
+	bool header_ended;
 	bool too_large;
 };
 
@@ -144,10 +145,14 @@ on_header(char *line, size_t size, size_t count, void *ctx)
 		x->too_large = true;
 		return 0;
 	}
+	if (line[0] == '\n' || (len == 2 && memcmp(line, "\r\n", 2) == 0))
+		x->header_ended = true;
 	/* A new status line: what an interim answer said does not count. */
-	if (len > 5 && memcmp(line, "HTTP/", 5) == 0)
+	if (len > 5 && memcmp(line, "HTTP/", 5) == 0) {
+		x->header_ended = false;
 		for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
 			wanted[i].out[0] = '\0';
+	}
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		size_t n = strlen(wanted[i].name);
 
@@ -393,6 +398,10 @@ td_http_do(struct td_http *http, const struct td_http_request *req,
 		if (code != CURLE_OK) {
 			rc = map_failure(http, &x, code);
 			report(http, req, rc, code, reterr);
+		} else if (!x.header_ended) {
+			/* curl takes a connection that closes inside the header for the end
+			 * of a short answer. */
+			rc = report(http, req, TD_UNREACHABLE, CURLE_PARTIAL_FILE, reterr);
 		} else {
 			curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
 			x.reply.status = (int)status;
