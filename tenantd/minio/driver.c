@@ -107,7 +107,7 @@ template_find(struct work *w, struct td_err *reterr)
 
 	w->full = policy_find(w->d->policies, POLICY_MINIO, name);
 	if (!w->full || !w->full->fenced || !w->full->suspended)
-		return td_err_set(reterr, TD_UNPROCESSABLE,
+		return td_err_set(reterr, TD_INVALID,
 				  "minio policy template \"%.48s\" is unknown or unfit", name);
 	w->suspended = w->full->suspended;
 	switch (w->c->access) {
@@ -271,12 +271,11 @@ ensure_user(struct work *w, bool *ret_locked, struct td_err *reterr)
 static enum td_rc
 ensure_open(struct work *w, struct td_err *reterr)
 {
-	enum td_rc rc = TD_OK;
+	enum td_rc rc;
 
 	/* Another template: the keys' own policies first, so that a crash in between is seen
 	 * at the mapping. */
-	if (w->user.policy[0] && !parent_mapped_in_family(w))
-		rc = slots_refresh(w, reterr);
+	rc = slots_refresh(w, reterr);
 	if (rc == TD_OK)
 		rc = parent_map(w, reterr);
 	if (rc == TD_OK)

@@ -102,6 +102,31 @@ slots_find_mark(struct work *w, bool *ret, struct td_err *reterr)
 
 /* ---- looking ---- */
 
+static void
+doubt_put(struct minio_driver *d, const char *appid)
+{
+	pthread_mutex_lock(&d->lock);
+	snprintf(d->doubt[d->doubt_next], DRV_APPID_SIZE, "%s", appid);
+	d->doubt_next = (d->doubt_next + 1) % DOUBTS;
+	pthread_mutex_unlock(&d->lock);
+}
+
+static bool
+doubt_take(struct minio_driver *d, const char *appid)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&d->lock);
+	for (size_t i = 0; i < DOUBTS; i++) {
+		if (strcmp(d->doubt[i], appid) != 0)
+			continue;
+		d->doubt[i][0] = '\0';
+		found = true;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return found;
+}
+
 static enum td_rc
 slot_observe(struct work *w, const struct drv_slot *slot, struct td_err *reterr)
 {
@@ -132,9 +157,11 @@ slot_observe(struct work *w, const struct drv_slot *slot, struct td_err *reterr)
 	} else if (rc == TD_OK) {
 		if (info.implied ||
 		    !policy_json_same(info.policy.data, info.policy.len, texts.policy.data,
-				      texts.policy.len))
+				      texts.policy.len)) {
 			work_drift(w, "ServiceAccountChanged",
 				   "access key %s has another policy", slot->key_id);
+			doubt_put(w->d, w->c->appid);
+		}
 		minio_sa_info_done(&info);
 	}
 	td_buf_done(&texts.policy);
@@ -159,8 +186,9 @@ slots_observe(struct work *w, struct td_err *reterr)
 
 /* ---- keeping ---- */
 
-enum td_rc
-slots_refresh(struct work *w, struct td_err *reterr)
+/* Their embedded policy only. */
+static enum td_rc
+refresh(struct work *w, struct td_err *reterr)
 {
 	for (size_t i = 0; i < w->c->slot_count; i++) {
 		const struct drv_slot *slot = &w->c->slots[i];
@@ -181,6 +209,23 @@ slots_refresh(struct work *w, struct td_err *reterr)
 			return rc;
 	}
 	return TD_OK;
+}
+
+enum td_rc
+slots_refresh(struct work *w, struct td_err *reterr)
+{
+	bool doubtful = doubt_take(w->d, w->c->appid);
+	bool other_template = w->user.policy[0] && !parent_mapped_in_family(w);
+	enum td_rc rc;
+
+	if (!doubtful && !other_template)
+		return TD_OK;
+	if (doubtful)
+		work_drift(w, "ServiceAccountChanged", "an access key had another policy");
+	rc = refresh(w, reterr);
+	if (rc != TD_OK && doubtful)
+		doubt_put(w->d, w->c->appid);
+	return rc;
 }
 
 /* The key is taken, or has another secret: by the tenant's own account, or a stranger's? */

@@ -19,6 +19,7 @@
 #define INSTANCE_SIZE 33
 #define S3_BUCKET_SIZE 80
 #define KNOWN_POLICIES 64
+#define DOUBTS 64
 
 struct minio_driver {
 	struct driver base;
@@ -31,6 +32,10 @@ struct minio_driver {
 	/* Compiled names of policies that this process has put there; a small ring. */
 	char known[KNOWN_POLICIES][POLICY_COMPILED_SIZE];
 	size_t known_next;
+	/* Tenants whose service accounts observe() saw with another policy: ensure() alone
+	 * would have to pay for a look each time. A small ring; what falls out is seen again. */
+	char doubt[DOUBTS][DRV_APPID_SIZE];
+	size_t doubt_next;
 };
 
 struct work {
@@ -94,7 +99,8 @@ enum td_rc parent_remove(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
 
 /* Compare all service accounts that are to be kept (the user is enabled). */
 enum td_rc slots_observe(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
-/* Give the kept ones that exist the embedded policy of w->full. */
+/* Give the kept ones that exist the embedded policy of w->full, where the mapping shows
+ * another template or observe() saw another policy. Before parent_map. */
 enum td_rc slots_refresh(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
 /* Make, repair and prove those to keep. The user is enabled. */
 enum td_rc slots_keep(struct work *w, struct td_err *reterr) TD_MUST_CHECK;

@@ -240,7 +240,7 @@ usage(const struct minio_call *call)
 	rc = minio_usage(call, on_usage, buckets, &scanned, &err);
 	return json_pack("{ss ss sI so}", "rc", td_rc_info(rc)->name, "detail",
 			 rc == TD_OK ? "" : err.detail, "scanned_ms", (json_int_t)scanned,
-			 "buckets", buckets);
+			 "usage", buckets);
 }
 
 static json_t *
