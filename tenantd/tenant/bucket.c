@@ -11,6 +11,9 @@
  * While the tenant is suspended nothing is made for it: NEW buckets wait for the resume.
  * What may exist is made private, whatever its state.
  *
+ * `observed` is taken back in the commit that records an attempt to change the bucket, and
+ * set again by its result: so one that was made public half way is never taken for private.
+ *
  * Under a fence a readwrite bucket is observed as readonly: so the end of the fence shows
  * as work. A change of the desired mode always clears `observed`, since the two forms
  * of "readonly" (list and get; list, get and delete) are not told apart there.
@@ -71,15 +74,33 @@ tenant_bucket_unmade(const struct tenant_view *v, const struct rec_bucket *b)
 	       !p->intent_open;
 }
 
-/* Is what the backend holds known and as it should be? */
+/* The mode is known and as it should be. */
 static bool
-as_desired(const struct tenant_view *v, const struct rec_bucket *b)
+mode_as_desired(const struct tenant_view *v, const struct rec_bucket *b)
 {
 	enum drv_bucket_mode mode = tenant_bucket_effective(tenant_bucket_mode(v, b),
 							    tenant_access(v, DRV_OBJECT));
 
-	return b->observed && b->observed_mode == mode &&
-	       b->observed_quota == tenant_bucket_quota(v, b);
+	return b->observed && b->observed_mode == mode;
+}
+
+static bool
+as_desired(const struct tenant_view *v, const struct rec_bucket *b)
+{
+	return mode_as_desired(v, b) && b->observed_quota == tenant_bucket_quota(v, b);
+}
+
+static bool
+unsure(const struct tenant_view *v, const struct rec_bucket *b)
+{
+	return mode_as_desired(v, b) && b->observed_quota == TENANT_QUOTA_UNSURE;
+}
+
+bool
+tenant_bucket_waits(const struct tenant_view *v, const struct rec_bucket *b, int64_t now_ms)
+{
+	return (tenant_bucket_remove_now(v, b, now_ms) || unsure(v, b)) &&
+	       tenant_part_quiet_at(v, &v->part[DRV_OBJECT], now_ms) > now_ms;
 }
 
 bool
@@ -120,7 +141,7 @@ tenant_bucket_scan(struct tenant_view *v, const struct rec_bucket *b, int64_t no
 bool
 tenant_bucket_ready(const struct tenant_view *v, const struct rec_bucket *b)
 {
-	return b->state == REC_BUCKET_OURS && as_desired(v, b) &&
+	return b->state == REC_BUCKET_OURS && (as_desired(v, b) || unsure(v, b)) &&
 	       tenant_access(v, DRV_OBJECT) != DRV_ACCESS_NONE;
 }
 

@@ -144,9 +144,11 @@ bucket_foreign(struct outcome *o)
 	struct tenant_view *v = o->v;
 	char text[REC_TEXT_SIZE] = "A bucket exists that is not ours; it is left alone.";
 
-	if (o->a->resource != DRV_OBJECT || v->buckets_more)
+	if (o->a->resource != DRV_OBJECT)
 		return;
 	if (v->bucket_foreign == 0) {
+		if (v->buckets_more) /* not all were counted */
+			return;
 		tenant_cond_clear(o->p, REC_COND_FOREIGN, o->now_ms);
 		return;
 	}
@@ -279,6 +281,8 @@ bucket_ensured(struct outcome *o, struct tenant_bucket *b, const struct drv_buck
 		b->rec.observed = 0;
 	b->rec.observed_mode = b->rec.observed ? (uint8_t)mode : 0;
 	b->rec.observed_quota = b->rec.observed ? d->quota_bytes : 0;
+	if (b->rec.observed && o->p->rec.due_ms > o->now_ms)
+		b->rec.observed_quota = TENANT_QUOTA_UNSURE;
 	b->mark = TENANT_PUT;
 	bucket_message(b, "");
 	o->changed = true;
@@ -512,11 +516,8 @@ bucket_left(const struct outcome *o)
 
 		if (b->mark == TENANT_DEL || !tenant_bucket_work(v, &b->rec, o->now_ms))
 			continue;
-		/* A removal that waits for late requests to be over holds up nothing. */
-		if (tenant_bucket_remove_now(v, &b->rec, o->now_ms) &&
-		    tenant_part_quiet_at(v, o->p, o->now_ms) > o->now_ms)
-			continue;
-		return true;
+		if (!tenant_bucket_waits(v, &b->rec, o->now_ms))
+			return true; /* what only waits holds up nothing */
 	}
 	return v->buckets_more;
 }
@@ -534,9 +535,8 @@ record_ensured(struct outcome *o)
 	o->unsure = p->rec.claimed && !p->rec.access_known && p->rec.due_ms > o->now_ms;
 	p->rec.failures = 0;
 	p->rec.claimed = 1;
-	/* While unsure the record says NONE still, so that the repetition may unlock too. */
-	if (!(o->unsure && o->a->unlock))
-		p->rec.access = (uint8_t)o->a->access;
+	/* While unsure the record says NONE, so that the repetition may unlock too. */
+	p->rec.access = (uint8_t)(o->unsure && o->a->unlock ? DRV_ACCESS_NONE : o->a->access);
 	p->rec.access_known = !o->unsure;
 	if (o->res->identity[0] != '\0')
 		tenant_text(p->rec.identity, sizeof(p->rec.identity), o->res->identity);
@@ -633,10 +633,19 @@ remove_failed(struct outcome *o, enum td_rc rc)
 {
 	struct tenant_part *p = o->p;
 
+	const struct rec_cond *c = &p->rec.cond[REC_COND_FOREIGN];
+
 	if (rc == TD_FOREIGN && !p->rec.claimed) {
-		/* Proven: what stands there was never ours, so there is nothing to remove. */
-		part_foreign(o, "Foreign");
-		p->rec.gone = 1;
+		/* What stands there was never ours, so there is nothing to remove. Unless our
+		 * own late request removed it under the proof: so it is proven twice. */
+		if (c->status && o->now_ms - c->since_ms >= o->v->rules.late_ms) {
+			part_foreign(o, "Foreign");
+			p->rec.gone = 1;
+		} else {
+			tenant_cond_set(p, REC_COND_FOREIGN, "Foreign",
+					message_of(o, rc), o->now_ms);
+			tenant_part_failed(o->v, p, TENANT_BACKOFF, o->now_ms);
+		}
 		return;
 	}
 	part_failed(o, rc);

@@ -46,10 +46,7 @@ sendable(const struct tenant_view *v, const struct rec_bucket *b, int64_t now_ms
 {
 	if (b->state == REC_BUCKET_NEW || b->state == REC_BUCKET_FOREIGN)
 		return false;
-	if (tenant_bucket_remove_now(v, b, now_ms) &&
-	    tenant_part_quiet_at(v, &v->part[DRV_OBJECT], now_ms) > now_ms)
-		return false;
-	return tenant_bucket_work(v, b, now_ms);
+	return !tenant_bucket_waits(v, b, now_ms) && tenant_bucket_work(v, b, now_ms);
 }
 
 struct bucket_sum {
@@ -151,7 +148,7 @@ choose_claimed(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 	}
 	if (sum.sendable)
 		return choose(CHOOSE_ENSURE, retry);
-	if (r == DRV_OBJECT && v->buckets_more) /* removals that wait hide the others */
+	if (r == DRV_OBJECT && v->buckets_more) /* those that wait hide the others */
 		return choose(CHOOSE_NOTHING, tenant_part_quiet_at(v, p, now_ms));
 	if (p->rec.observed_generation != v->rec.generation)
 		return choose(CHOOSE_ENSURE, retry);
@@ -318,6 +315,10 @@ add_ensured(struct tenant_view *v, struct tenant_action *a, int64_t now_ms)
 		if (!sendable(v, &b->rec, now_ms))
 			continue;
 		d = add_bucket(v, a, b);
+		if (b->rec.observed) {
+			b->rec.observed = 0;
+			b->mark = TENANT_PUT;
+		}
 		if (!tenant_bucket_remove_now(v, &b->rec, now_ms))
 			continue;
 		d->remove = true;

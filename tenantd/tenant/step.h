@@ -60,6 +60,12 @@ uint64_t tenant_bucket_quota(const struct tenant_view *v, const struct rec_bucke
 /* Leaving, and its time has come? */
 bool tenant_bucket_remove_now(const struct tenant_view *v, const struct rec_bucket *b,
 			      int64_t now_ms);
+/* Has work, but only such that must wait until no late request can meet it. */
+bool tenant_bucket_waits(const struct tenant_view *v, const struct rec_bucket *b,
+			 int64_t now_ms);
+/* observed_quota of a bucket that is as desired, after an attempt that was not answered: it
+ * is gone over once more. No bucket has that quota. */
+#define TENANT_QUOTA_UNSURE UINT64_MAX
 /* Leaving, and there was never an attempt to make it: only the record is left. */
 bool tenant_bucket_unmade(const struct tenant_view *v, const struct rec_bucket *b);
 /* What observed_mode is after a call with this access, when the mode desired is `mode`. */

@@ -230,6 +230,15 @@ look(struct world *w, unsigned tenant)
 		m_fail(w, "tenant_next: %s", err.detail);
 	j->wake_ms = j->step.wake_ms;
 	j->settled = !v->exists || (tenant_settled(v) && !v->want_pending);
+	for (size_t i = 0; i < v->bucket_len; i++) {
+		const struct rec_bucket *b = &v->buckets[i].rec;
+
+		m_tell(w, "  %s: state %d mode %d quota %llu, observed %d mode %d quota %llu due %lld",
+		       v->buckets[i].name, b->state, b->mode, (unsigned long long)b->quota_bytes,
+		       b->observed, b->observed_mode, (unsigned long long)b->observed_quota,
+		       (long long)(b->remove_due_ms > 1 ? b->remove_due_ms - w->now_ms :
+							  b->remove_due_ms));
+	}
 	m_tell(w, "%s: look: phase %d g%llu o%llu%s%s wake %lld%s%s%s", v->appid, v->rec.phase,
 	       (unsigned long long)v->rec.generation,
 	       (unsigned long long)v->rec.observed_generation,

@@ -203,7 +203,8 @@ bucket_claimed(const struct m_tenant *t, unsigned b)
 }
 
 /* Somebody makes something under a tenant's name: never while a change is on its way there,
- * because no driver can close that gap. */
+ * because no driver can close that gap; and not between two calls of one removal, where the
+ * buckets that are left could no longer be told from those of the newcomer. */
 static void
 foreign_appears(struct world *w, unsigned i)
 {
@@ -211,7 +212,7 @@ foreign_appears(struct world *w, unsigned i)
 	struct m_site *s = &t->site;
 	unsigned b = m_below(w, M_BUCKETS);
 
-	if (changing_call(w, i) || late_for(w, i))
+	if (changing_call(w, i) || late_for(w, i) || t->wish.deleting)
 		return;
 	switch (m_below(w, 4)) {
 	case 0:
