@@ -262,18 +262,24 @@ observe_ours(struct work *w, struct drv_bucket *b, const char *s3_name,
 	bucket_result(b, TD_OK, "");
 	if (!b->claimed)
 		return TD_OK;
-	if (seen->mark == MARK_NONE)
+	if (seen->mark == MARK_NONE) {
 		work_drift(w, "BucketMarkMissing", "bucket %s has lost its tags", s3_name);
+		bucket_result(b, TD_CONFLICT, "the tags are gone");
+	}
 	rc = policy_write(w, b, s3_name, &want, reterr);
-	if (rc == TD_OK && !policy_fits(&seen->policy, &want))
+	if (rc == TD_OK && !policy_fits(&seen->policy, &want)) {
 		work_drift(w, "BucketPolicyChanged",
 			   "anonymous access to bucket %s was changed", s3_name);
+		bucket_result(b, TD_CONFLICT, "anonymous access was changed");
+	}
 	td_buf_done(&want);
 	if (rc == TD_OK)
 		rc = minio_quota_get(&w->call, s3_name, &quota, reterr);
-	if (rc == TD_OK && quota != quota_wanted(b))
+	if (rc == TD_OK && quota != quota_wanted(b)) {
 		work_drift(w, "BucketQuotaChanged", "the quota of bucket %s was changed",
 			   s3_name);
+		bucket_result(b, TD_CONFLICT, "the quota was changed");
+	}
 	return rc;
 }
 
