@@ -149,6 +149,7 @@ route_find(const char *method, const char *path, unsigned sets,
 			continue;
 		if (strcmp(route->method, wanted) == 0) {
 			*ret_route = route;
+			allow[0] = '\0';
 			return TD_OK;
 		}
 		allow_add(allow, route->method);
