@@ -20,8 +20,8 @@ val(const void *data, size_t len)
 }
 
 static enum td_rc
-check_expect(struct store *s, MDB_txn *txn, struct store_commit *c, const struct store_op *op,
-	     bool *ret_hard)
+check_expect(struct store *s, MDB_txn *txn, struct store_commit *c,
+	     const struct store_op *op, bool *ret_hard)
 {
 	const struct env *e = &s->control;
 	MDB_val key = val(op->key, op->key_len);
@@ -61,14 +61,14 @@ check_space(struct store *s, MDB_txn *txn, struct store_commit *c)
 	if (used + c->put_bytes <= limit)
 		return TD_OK;
 	return td_err_set(&c->err, TD_STORE_FULL,
-			  "%" PRIu64 " of %" PRIu64 " bytes in use (store.max_bytes%s)", used,
-			  s->max_bytes,
+			  "%" PRIu64 " of %" PRIu64 " bytes in use (store.max_bytes%s)",
+			  used, s->max_bytes,
 			  c->class == STORE_NORMAL ? ", less the reserve" : "");
 }
 
 static int
-put(struct store *s, MDB_txn *txn, const struct store_op *op, MDB_val key, uint64_t version,
-    unsigned flags)
+put(struct store *s, MDB_txn *txn, const struct store_op *op, MDB_val key,
+    uint64_t version, unsigned flags)
 {
 	MDB_val v = { .mv_size = ENV_VERSION_LEN + op->value_len };
 	uint64_t le = htole64(version);
@@ -164,7 +164,8 @@ store_audit_oldest(const struct env *e, MDB_txn *txn, uint64_t next)
 }
 
 static int
-change(struct store *s, MDB_txn *txn, const struct store_op *op, struct store_clock *clock)
+change(struct store *s, MDB_txn *txn, const struct store_op *op,
+       struct store_clock *clock)
 {
 	uint64_t be;
 	int m;
@@ -186,7 +187,8 @@ change(struct store *s, MDB_txn *txn, const struct store_op *op, struct store_cl
 		return m;
 	case STORE_OP_PRUNE:
 		m = prune(s, txn, op->version);
-		clock->audit_first = store_audit_oldest(&s->control, txn, clock->audit_next);
+		clock->audit_first =
+			store_audit_oldest(&s->control, txn, clock->audit_next);
 		return m;
 	case STORE_OP_EXPECT:
 	case STORE_OP_TOUCH:
@@ -196,8 +198,8 @@ change(struct store *s, MDB_txn *txn, const struct store_op *op, struct store_cl
 }
 
 enum td_rc
-store_apply(struct store *s, MDB_txn *txn, struct store_commit *c, struct store_clock *clock,
-	    bool *ret_hard)
+store_apply(struct store *s, MDB_txn *txn, struct store_commit *c,
+	    struct store_clock *clock, bool *ret_hard)
 {
 	struct store_op op;
 	enum td_rc rc;

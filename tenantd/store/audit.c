@@ -46,8 +46,8 @@ choose(void *ctx, const void *key, size_t key_len, const struct store_value *val
 }
 
 enum td_rc
-store_audit_prune(struct store *s, int64_t keep_from_ms, uint64_t max_bytes, unsigned limit,
-		  unsigned *ret_dropped, struct td_err *reterr)
+store_audit_prune(struct store *s, int64_t keep_from_ms, uint64_t max_bytes,
+		  unsigned limit, unsigned *ret_dropped, struct td_err *reterr)
 {
 	struct prune p = { .keep_from_ms = keep_from_ms, .limit = limit };
 	struct store_commit *c;

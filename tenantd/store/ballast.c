@@ -18,8 +18,8 @@
 static int
 fill(struct store *s)
 {
-	int fd = openat(s->dir_fd, BALLAST_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-			0600);
+	int fd = openat(s->dir_fd, BALLAST_NAME,
+			O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	struct stat st;
 	int rc;
 

@@ -66,7 +66,8 @@ read_tree(struct td_cur *c)
 
 /* LMDB stores in the order of the machine; so does this program run on one. */
 static enum td_rc
-read_meta(int fd, const char *path, off_t at, struct meta *ret_meta, struct td_err *reterr)
+read_meta(int fd, const char *path, off_t at, struct meta *ret_meta,
+	  struct td_err *reterr)
 {
 	unsigned char raw[META_BYTES];
 	ssize_t n = pread(fd, raw, sizeof(raw), at);
@@ -103,7 +104,8 @@ check_root(int fd, const char *path, const struct meta *m, const struct tree *t,
 
 	if (t->root == NO_PAGE && t->depth == 0)
 		return TD_OK;
-	if (t->depth == 0 || t->depth > DEPTH_MAX || t->root < 2 || t->root > m->last_page)
+	if (t->depth == 0 || t->depth > DEPTH_MAX || t->root < 2 ||
+	    t->root > m->last_page)
 		return damaged(path, reterr, "a meta page is damaged (root of a tree)");
 	if (pread(fd, raw, sizeof(raw), (off_t)(t->root * m->page_bytes)) !=
 	    (ssize_t)sizeof(raw))
@@ -123,21 +125,25 @@ check_meta(const char *path, const struct meta *m, unsigned index, uint64_t file
 	uint32_t p = m->page_bytes;
 
 	if (m->magic != META_MAGIC || m->flags != PAGE_META || m->number != index)
-		return damaged(path, reterr, index == 0 ? "meta page 0 is damaged"
-							: "meta page 1 is damaged");
+		return damaged(path, reterr,
+			       index == 0 ? "meta page 0 is damaged"
+					  : "meta page 1 is damaged");
 	if (m->version != META_VERSION)
 		return td_err_set(reterr, TD_INVALID,
 				  "%s: format %" PRIu32 " of LMDB; this program reads %d",
 				  path, m->version, META_VERSION);
 	if (p < 512 || p > 65536 || (p & (p - 1)) != 0 || m->last_page < 1 ||
-	    m->last_page > UINT64_MAX / 65536 - 1 || (m->txn != 0 && (m->txn & 1) != index) ||
+	    m->last_page > UINT64_MAX / 65536 - 1 ||
+	    (m->txn != 0 && (m->txn & 1) != index) ||
 	    (m->trees[0].flags & FREE_MASK) != FREE_FLAGS || m->trees[1].flags != 0)
-		return damaged(path, reterr, "a meta page is damaged (impossible numbers)");
+		return damaged(path, reterr,
+			       "a meta page is damaged (impossible numbers)");
 	if ((m->last_page + 1) * p > file_bytes)
-		return td_err_set(reterr, TD_CORRUPT,
-				  "%s: %" PRIu64 " bytes, but its meta page speaks of %" PRIu64
-				  ": the file was cut; restore the state folder from a backup",
-				  path, file_bytes, (m->last_page + 1) * p);
+		return td_err_set(
+			reterr, TD_CORRUPT,
+			"%s: %" PRIu64 " bytes, but its meta page speaks of %" PRIu64
+			": the file was cut; restore the state folder from a backup",
+			path, file_bytes, (m->last_page + 1) * p);
 	return TD_OK;
 }
 

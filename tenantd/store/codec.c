@@ -30,7 +30,11 @@ static size_t
 utf8_step(const unsigned char *s, size_t left)
 {
 	static const uint32_t least[5] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	size_t n = s[0] < 0x80	 ? 1
+		   : s[0] < 0xc2 ? 0
+		   : s[0] < 0xe0 ? 2
+		   : s[0] < 0xf0 ? 3
+				 : 4;
 	uint32_t v;
 
 	if (n == 1)
@@ -128,7 +132,8 @@ static void encode_fields(const struct codec_field *f, size_t count, const void 
 			  struct td_buf *out);
 
 static void
-encode_each(const struct codec_field *f, const void *rec, size_t count, struct td_buf *out)
+encode_each(const struct codec_field *f, const void *rec, size_t count,
+	    struct td_buf *out)
 {
 	const unsigned char *p = member(f, rec);
 
@@ -170,7 +175,8 @@ encode_int(const struct codec_field *f, const void *p, struct td_buf *out)
 }
 
 static void
-encode_fields(const struct codec_field *f, size_t count, const void *rec, struct td_buf *out)
+encode_fields(const struct codec_field *f, size_t count, const void *rec,
+	      struct td_buf *out)
 {
 	for (const struct codec_field *end = f + count; f < end; f++) {
 		const void *p = member(f, rec);
@@ -341,14 +347,15 @@ codec_decode(const struct codec *c, const void *data, size_t len, void *ret_rec,
 
 	memset(ret_rec, 0, c->size);
 	if (format > CODEC_VERSION)
-		return td_err_set(reterr, TD_CORRUPT,
-				  "%s record of format %u; this program knows up to %d: it was "
-				  "written by a newer tenantd, or is damaged",
-				  c->name, format, CODEC_VERSION);
+		return td_err_set(
+			reterr, TD_CORRUPT,
+			"%s record of format %u; this program knows up to %d: it was "
+			"written by a newer tenantd, or is damaged",
+			c->name, format, CODEC_VERSION);
 	decode_fields(c->fields, c->count, &cur, ret_rec);
 	if (td_cur_ok(&cur) && cur.left == 0 && (c->check == NULL || c->check(ret_rec)))
 		return TD_OK;
 	explicit_bzero(ret_rec, c->size);
-	return td_err_set(reterr, TD_CORRUPT, "a %s record is damaged (%zu bytes)", c->name,
-			  len);
+	return td_err_set(reterr, TD_CORRUPT, "a %s record is damaged (%zu bytes)",
+			  c->name, len);
 }

@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct store_commit *
-store_commit_new(enum store_class class)
+struct store_commit *store_commit_new(enum store_class class)
 {
 	struct store_commit *c = calloc(1, sizeof(*c));
 
@@ -119,8 +118,8 @@ store_commit_expect(struct store_commit *c, enum store_table t, const void *key,
 }
 
 void
-store_commit_put(struct store_commit *c, enum store_table t, const void *key, size_t key_len,
-		 const void *value, size_t value_len)
+store_commit_put(struct store_commit *c, enum store_table t, const void *key,
+		 size_t key_len, const void *value, size_t value_len)
 {
 	add(c, &(struct store_op){ .kind = STORE_OP_PUT,
 				   .table = t,
@@ -132,10 +131,12 @@ store_commit_put(struct store_commit *c, enum store_table t, const void *key, si
 }
 
 void
-store_commit_del(struct store_commit *c, enum store_table t, const void *key, size_t key_len)
+store_commit_del(struct store_commit *c, enum store_table t, const void *key,
+		 size_t key_len)
 {
-	add(c, &(struct store_op){
-		       .kind = STORE_OP_DEL, .table = t, .key = key, .key_len = key_len });
+	add(c,
+	    &(struct store_op){
+		    .kind = STORE_OP_DEL, .table = t, .key = key, .key_len = key_len });
 }
 
 void
@@ -183,7 +184,8 @@ store_commit_touch(struct store_commit *c, const char *appid)
 void
 store_commit_prune(struct store_commit *c, uint64_t last)
 {
-	encode(c, &(struct store_op){
-			  .kind = STORE_OP_PRUNE, .table = STORE_AUDIT, .version = last });
+	encode(c, &(struct store_op){ .kind = STORE_OP_PRUNE,
+				      .table = STORE_AUDIT,
+				      .version = last });
 	c->range_count++;
 }

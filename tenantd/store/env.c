@@ -41,8 +41,10 @@ enum td_rc
 env_error(int mdb_rc, const char *what, struct td_err *reterr)
 {
 	if (mdb_rc == MDB_MAP_FULL)
-		return td_err_set(reterr, TD_STORE_FULL, "%s: the map is full "
-				  "(store.map_bytes)", what);
+		return td_err_set(reterr, TD_STORE_FULL,
+				  "%s: the map is full "
+				  "(store.map_bytes)",
+				  what);
 	if (env_is_full(mdb_rc))
 		return td_err_sys(reterr, TD_STORE_FULL, mdb_rc, "%s", what);
 	switch (mdb_rc) {
@@ -51,13 +53,16 @@ env_error(int mdb_rc, const char *what, struct td_err *reterr)
 	case MDB_INVALID:
 	case MDB_INCOMPATIBLE:
 	case MDB_VERSION_MISMATCH:
-		return td_err_set(reterr, TD_CORRUPT, "%s: %s", what, mdb_strerror(mdb_rc));
+		return td_err_set(reterr, TD_CORRUPT, "%s: %s", what,
+				  mdb_strerror(mdb_rc));
 	case MDB_TXN_FULL:
 		return td_err_set(reterr, TD_TOO_LARGE, "%s: %s", what,
 				  mdb_strerror(mdb_rc));
 	case MDB_READERS_FULL:
-		return td_err_set(reterr, TD_UNAVAILABLE, "%s: all reader slots are taken "
-				  "(store.max_readers)", what);
+		return td_err_set(reterr, TD_UNAVAILABLE,
+				  "%s: all reader slots are taken "
+				  "(store.max_readers)",
+				  what);
 	case ENOMEM:
 		return td_err_set(reterr, TD_NOMEM, "%s: out of memory", what);
 	case MDB_PANIC:
@@ -66,7 +71,8 @@ env_error(int mdb_rc, const char *what, struct td_err *reterr)
 		break;
 	}
 	if (mdb_rc < 0)
-		return td_err_set(reterr, TD_INTERNAL, "%s: %s", what, mdb_strerror(mdb_rc));
+		return td_err_set(reterr, TD_INTERNAL, "%s: %s", what,
+				  mdb_strerror(mdb_rc));
 	return td_err_sys(reterr, TD_IO, mdb_rc, "%s", what);
 }
 
@@ -79,11 +85,13 @@ env_used_pages(const struct env *e, MDB_txn *txn)
 	/* 0 and 1 are LMDB's own trees: free pages and the list of tables. */
 	for (MDB_dbi dbi = 0; dbi < 2; dbi++) {
 		if (mdb_stat(txn, dbi, &st) == 0)
-			pages += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
+			pages += st.ms_branch_pages + st.ms_leaf_pages +
+				 st.ms_overflow_pages;
 	}
 	for (unsigned i = 0; i < e->layout->table_count; i++) {
 		if (mdb_stat(txn, e->dbi[i], &st) == 0)
-			pages += st.ms_branch_pages + st.ms_leaf_pages + st.ms_overflow_pages;
+			pages += st.ms_branch_pages + st.ms_leaf_pages +
+				 st.ms_overflow_pages;
 	}
 	return pages;
 }
@@ -239,15 +247,17 @@ look(struct env *e, MDB_txn *txn, struct found *ret_found, struct td_err *reterr
 	if (rc != TD_OK)
 		return rc;
 	if (v.mv_data == NULL || v.mv_size != sizeof(uint32_t))
-		return td_err_set(reterr, TD_CORRUPT, "%s.mdb has no schema number", name);
+		return td_err_set(reterr, TD_CORRUPT, "%s.mdb has no schema number",
+				  name);
 	struct td_cur c = td_cur_make(v.mv_data, v.mv_size);
 	ret_found->schema = td_cur_u32(&c);
 	if (ret_found->schema > e->layout->schema)
-		return td_err_set(reterr, TD_INVALID,
-				  "%s.mdb has schema %" PRIu32 ", this program knows up to "
-				  "%" PRIu32 ": it was written by a newer tenantd; start that "
-				  "one, or restore a backup from before the upgrade",
-				  name, ret_found->schema, e->layout->schema);
+		return td_err_set(
+			reterr, TD_INVALID,
+			"%s.mdb has schema %" PRIu32 ", this program knows up to "
+			"%" PRIu32 ": it was written by a newer tenantd; start that "
+			"one, or restore a backup from before the upgrade",
+			name, ret_found->schema, e->layout->schema);
 	return TD_OK;
 }
 
@@ -351,12 +361,13 @@ env_open(const struct env_layout *layout, const struct env_options *opt,
 	enum td_rc rc;
 	int n;
 
-	*ret_env = (struct env){
-		.layout = layout, .chance = opt->chance, .map_bytes = opt->map_bytes
-	};
+	*ret_env = (struct env){ .layout = layout,
+				 .chance = opt->chance,
+				 .map_bytes = opt->map_bytes };
 	n = snprintf(path, sizeof(path), "%s/%s.mdb", opt->dir, layout->name);
 	if (n < 0 || (size_t)n >= sizeof(path))
-		return td_err_set(reterr, TD_INVALID, "the path of the state is too long");
+		return td_err_set(reterr, TD_INVALID,
+				  "the path of the state is too long");
 	rc = env_check_file(path, reterr);
 	if (rc == TD_OK)
 		rc = open_mdb(ret_env, opt, path, reterr);

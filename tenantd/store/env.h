@@ -27,8 +27,9 @@ struct env_layout {
 	const char *name; /* the file is NAME.mdb */
 	const char *const *tables;
 	unsigned table_count;
-	uint32_t schema;		/* what this program writes */
-	const env_upgrade_fn *upgrades; /* [n] brings schema n to n + 1; `schema` of them */
+	uint32_t schema; /* what this program writes */
+	const env_upgrade_fn
+		*upgrades; /* [n] brings schema n to n + 1; `schema` of them */
 	/* What else a new environment holds. */
 	env_upgrade_fn create;
 };

@@ -62,7 +62,8 @@ struct store_commit {
 };
 
 /* Step through the operations; *pos starts at 0. */
-bool store_commit_next(const struct store_commit *c, size_t *pos, struct store_op *ret_op);
+bool store_commit_next(const struct store_commit *c, size_t *pos,
+		       struct store_op *ret_op);
 /* Internal operation of store_audit_prune. */
 void store_commit_prune(struct store_commit *c, uint64_t last);
 
@@ -70,9 +71,10 @@ void store_commit_prune(struct store_commit *c, uint64_t last);
 
 /* The numbers that only grow; saved in every transaction. */
 struct store_clock {
-	uint64_t version;     /* last one given */
-	uint64_t audit_next;  /* next audit sequence */
-	uint64_t audit_first; /* oldest one kept, audit_next when there is none (not saved) */
+	uint64_t version;    /* last one given */
+	uint64_t audit_next; /* next audit sequence */
+	uint64_t
+		audit_first; /* oldest one kept, audit_next when there is none (not saved) */
 };
 
 struct store_watcher {
@@ -122,7 +124,8 @@ extern const struct env_layout store_control_layout;
 
 /* schema.c: at the end of opening. */
 enum td_rc store_clock_load(struct store *s, struct td_err *reterr) TD_MUST_CHECK;
-enum td_rc store_clock_save(const struct env *e, MDB_txn *txn, const struct store_clock *clock,
+enum td_rc store_clock_save(const struct env *e, MDB_txn *txn,
+			    const struct store_clock *clock,
 			    struct td_err *reterr) TD_MUST_CHECK;
 enum td_rc store_instance_load(struct store *s, struct td_err *reterr) TD_MUST_CHECK;
 

@@ -170,7 +170,8 @@ walk_start(MDB_cursor *cur, const struct store_range *range, MDB_val *key, MDB_v
 	int m;
 
 	/* `after` counts only when it is not in front of the prefix. */
-	if (range->after_len > 0 && (order > 0 || (order == 0 && n == range->prefix_len))) {
+	if (range->after_len > 0 &&
+	    (order > 0 || (order == 0 && n == range->prefix_len))) {
 		*key = after;
 		m = mdb_cursor_get(cur, key, v, MDB_SET_RANGE);
 		if (m == 0 && key->mv_size == range->after_len &&

@@ -2,23 +2,24 @@
  * The records, as codec tables. The order of the rows is the order of the bytes: a row is
  * never moved, and a new member means a new format version.
  */
-#include "codec.h"
 #include "records.h"
+#include "codec.h"
 
 #include <string.h>
 
-#define DEFINE_CODEC(name, checker)                                                       \
-	static const struct codec name##_codec = { #name, name##_fields,                  \
-						   CODEC_COUNT(name##_fields),            \
-						   sizeof(struct rec_##name), checker };  \
-	void rec_##name##_encode(const struct rec_##name *rec, struct td_buf *out)        \
-	{                                                                                 \
-		codec_encode(&name##_codec, rec, out);                                    \
-	}                                                                                 \
-	enum td_rc rec_##name##_decode(const void *data, size_t len,                      \
-				       struct rec_##name *ret_rec, struct td_err *reterr) \
-	{                                                                                 \
-		return codec_decode(&name##_codec, data, len, ret_rec, reterr);           \
+#define DEFINE_CODEC(name, checker)                                                      \
+	static const struct codec name##_codec = { #name, name##_fields,                 \
+						   CODEC_COUNT(name##_fields),           \
+						   sizeof(struct rec_##name), checker }; \
+	void rec_##name##_encode(const struct rec_##name *rec, struct td_buf *out)       \
+	{                                                                                \
+		codec_encode(&name##_codec, rec, out);                                   \
+	}                                                                                \
+	enum td_rc rec_##name##_decode(const void *data, size_t len,                     \
+				       struct rec_##name *ret_rec,                       \
+				       struct td_err *reterr)                            \
+	{                                                                                \
+		return codec_decode(&name##_codec, data, len, ret_rec, reterr);          \
 	}
 
 #define T struct rec_tenant

@@ -46,7 +46,7 @@ struct rec_tenant {
 	char region[REC_REGION_SIZE];
 	uint32_t limits_set; /* bits 1 << enum rec_limit */
 	uint64_t limits[REC_LIMIT_COUNT];
-	uint16_t labels_len;		 /* packed: key NUL value NUL ..., sorted by key */
+	uint16_t labels_len; /* packed: key NUL value NUL ..., sorted by key */
 	char labels[REC_LABEL_BYTES + 2 * REC_LABELS_MAX];
 	uint8_t deletion_protection; /* 0 or 1 */
 	uint8_t suspend;	     /* 1: the operator wants it suspended */
@@ -81,11 +81,11 @@ struct rec_cond {
 };
 
 struct rec_resource {
-	uint8_t claimed;	/* the backend's object is ours, proven */
-	uint8_t gone;		/* deletion: removed and proven dead */
-	uint8_t fenced;		/* desired: over its hard limit */
-	uint8_t access;		/* enum drv_access last brought about (claimed only) */
-	uint8_t access_known;	/* 0: a call that changes access may be half done */
+	uint8_t claimed;      /* the backend's object is ours, proven */
+	uint8_t gone;	      /* deletion: removed and proven dead */
+	uint8_t fenced;	      /* desired: over its hard limit */
+	uint8_t access;	      /* enum drv_access last brought about (claimed only) */
+	uint8_t access_known; /* 0: a call that changes access may be half done */
 	uint64_t observed_generation;
 	char identity[DRV_IDENTITY_SIZE];
 	uint32_t failures; /* in a row, for the backoff */
@@ -105,10 +105,10 @@ struct rec_bucket {
 	uint8_t state; /* enum rec_bucket_state */
 	uint8_t mode;  /* desired, enum drv_bucket_mode */
 	uint64_t quota_bytes;
-	uint8_t observed; /* 1: the two below are what the backend holds */
+	uint8_t observed;      /* 1: the two below are what the backend holds */
 	uint8_t observed_mode; /* effective one (access may narrow it) */
 	uint64_t observed_quota;
-	uint8_t purge; /* REMOVING: with its objects */
+	uint8_t purge;	       /* REMOVING: with its objects */
 	int64_t remove_due_ms; /* REMOVING: data goes then */
 	int64_t created_ms;
 	char message[REC_TEXT_SIZE]; /* last failure, "" = none */
@@ -162,8 +162,8 @@ enum rec_role {
 	REC_ROLE_COUNT
 };
 struct rec_token {
-	char id[17];	/* 16 hex digits */
-	uint8_t role;	/* enum rec_role */
+	char id[17];		    /* 16 hex digits */
+	uint8_t role;		    /* enum rec_role */
 	char appid[DRV_APPID_SIZE]; /* bound tenant, "" = none */
 	char label[65];
 	int64_t created_ms;
@@ -222,10 +222,12 @@ struct rec_audit {
 size_t rec_key_appid(const char *appid, unsigned char out[STORE_KEY_MAX]);
 size_t rec_key_resource(const char *appid, enum drv_resource r,
 			unsigned char out[STORE_KEY_MAX]);
-size_t rec_key_bucket(const char *appid, const char *name, unsigned char out[STORE_KEY_MAX]);
+size_t rec_key_bucket(const char *appid, const char *name,
+		      unsigned char out[STORE_KEY_MAX]);
 size_t rec_key_slot(const char *appid, enum drv_resource r, enum drv_slot_id slot,
 		    unsigned char out[STORE_KEY_MAX]);
-size_t rec_key_credential(const char *appid, uint8_t chunk, unsigned char out[STORE_KEY_MAX]);
+size_t rec_key_credential(const char *appid, uint8_t chunk,
+			  unsigned char out[STORE_KEY_MAX]);
 /* For STORE_TOKEN_TENANT. */
 size_t rec_key_token_tenant(const char *appid, const char *token_id,
 			    unsigned char out[STORE_KEY_MAX]);
@@ -238,11 +240,11 @@ size_t rec_key_prefix(const char *appid, unsigned char out[STORE_KEY_MAX]);
  * all of audit) are made clean UTF-8 instead, so that a cut message never costs a record.
  * decode: TD_CORRUPT with a detail when the bytes are not a canonical record; strings are
  * checked for their character set, enums for their range. On failure *ret_rec is zeroed. */
-#define REC_CODEC(name)                                                                   \
-	void rec_##name##_encode(const struct rec_##name *rec, struct td_buf *out);        \
-	enum td_rc rec_##name##_decode(const void *data, size_t len,                      \
-				       struct rec_##name *ret_rec, struct td_err *reterr) \
-		TD_MUST_CHECK
+#define REC_CODEC(name)                                                                  \
+	void rec_##name##_encode(const struct rec_##name *rec, struct td_buf *out);      \
+	enum td_rc rec_##name##_decode(const void *data, size_t len,                     \
+				       struct rec_##name *ret_rec,                       \
+				       struct td_err *reterr) TD_MUST_CHECK
 REC_CODEC(tenant);
 REC_CODEC(resource);
 REC_CODEC(bucket);

@@ -15,20 +15,13 @@
 #define INSTANCE_NAME "store.instance"
 
 static const char *const control_tables[STORE_TABLE_COUNT] = {
-	[STORE_META] = "meta",
-	[STORE_TENANT] = "tenant",
-	[STORE_RESOURCE] = "resource",
-	[STORE_BUCKET] = "bucket",
-	[STORE_SLOT] = "slot",
-	[STORE_CREDENTIAL] = "credential",
-	[STORE_DATAKEY] = "datakey",
-	[STORE_INTENT] = "intent",
-	[STORE_PENDING] = "pending",
-	[STORE_TOMBSTONE] = "tombstone",
-	[STORE_TOKEN] = "token",
-	[STORE_TOKEN_ID] = "token_id",
-	[STORE_AUDIT] = "audit",
-	[STORE_TOKEN_TENANT] = "token_tenant",
+	[STORE_META] = "meta",	       [STORE_TENANT] = "tenant",
+	[STORE_RESOURCE] = "resource", [STORE_BUCKET] = "bucket",
+	[STORE_SLOT] = "slot",	       [STORE_CREDENTIAL] = "credential",
+	[STORE_DATAKEY] = "datakey",   [STORE_INTENT] = "intent",
+	[STORE_PENDING] = "pending",   [STORE_TOMBSTONE] = "tombstone",
+	[STORE_TOKEN] = "token",       [STORE_TOKEN_ID] = "token_id",
+	[STORE_AUDIT] = "audit",       [STORE_TOKEN_TENANT] = "token_tenant",
 };
 
 enum td_rc
@@ -59,8 +52,8 @@ clock_read(const struct env *e, MDB_txn *txn, struct store_clock *ret_clock,
 	ret_clock->version = td_cur_u64(&c);
 	ret_clock->audit_next = td_cur_u64(&c);
 	if (!td_cur_ok(&c) || c.left != 0)
-		return td_err_set(reterr, TD_CORRUPT, "meta record " CLOCK_NAME
-				  " is damaged");
+		return td_err_set(reterr, TD_CORRUPT,
+				  "meta record " CLOCK_NAME " is damaged");
 	ret_clock->audit_first = store_audit_oldest(e, txn, ret_clock->audit_next);
 	return TD_OK;
 }
@@ -163,7 +156,8 @@ upgrade_0(struct env *e, MDB_txn *txn, struct td_err *reterr)
 		m = mdb_cursor_open(txn, e->dbi[STORE_AUDIT], &cur);
 	if (m != 0)
 		return env_error(m, "reading all versions", reterr);
-	if (mdb_cursor_get(cur, &key, &v, MDB_LAST) == 0 && key.mv_size == sizeof(uint64_t)) {
+	if (mdb_cursor_get(cur, &key, &v, MDB_LAST) == 0 &&
+	    key.mv_size == sizeof(uint64_t)) {
 		uint64_t be;
 		memcpy(&be, key.mv_data, sizeof(be));
 		clock.audit_next = be64toh(be) + 1;

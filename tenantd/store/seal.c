@@ -60,7 +60,8 @@ seal_free(struct seal *s)
 }
 
 enum td_rc
-seal_read_master_file(const char *path, struct td_secret **ret_master, struct td_err *reterr)
+seal_read_master_file(const char *path, struct td_secret **ret_master,
+		      struct td_err *reterr)
 {
 	TD_CLEAN_SECRET struct td_secret *text = NULL;
 	unsigned char key[TD_AEAD_KEY_LEN];
@@ -71,9 +72,11 @@ seal_read_master_file(const char *path, struct td_secret **ret_master, struct td
 		return rc;
 	}
 	if (!td_hex_decode(td_secret_bytes(text), td_secret_len(text), key, sizeof(key)))
-		return td_err_set(reterr, TD_INVALID,
-				  "master key: %s: not 64 hex digits (make one with: openssl "
-				  "rand -hex 32)", path);
+		return td_err_set(
+			reterr, TD_INVALID,
+			"master key: %s: not 64 hex digits (make one with: openssl "
+			"rand -hex 32)",
+			path);
 	*ret_master = td_secret_new(key, sizeof(key));
 	explicit_bzero(key, sizeof(key));
 	return *ret_master != NULL ? TD_OK : td_err_set(reterr, TD_NOMEM, "master key");
@@ -136,7 +139,8 @@ open_with(const unsigned char *key, struct td_bytes ad, struct td_bytes sealed,
 		return td_buf_rc(out);
 	struct td_bytes in = { p + TD_AEAD_NONCE_LEN, sealed.len - TD_AEAD_NONCE_LEN };
 	unsigned char nothing[1];
-	rc = td_aead_open(TD_AES_256_GCM, key, p, ad, in, len > 0 ? out->data + at : nothing);
+	rc = td_aead_open(TD_AES_256_GCM, key, p, ad, in,
+			  len > 0 ? out->data + at : nothing);
 	if (rc != TD_OK && len > 0)
 		out->len = at;
 	return rc;
@@ -188,23 +192,24 @@ unwrap_key(struct seal *s, const char *appid, const struct rec_datakey *dk,
 	enum td_rc rc;
 
 	if (memcmp(dk->master_id, s->master_id, sizeof(s->master_id)) != 0)
-		return td_err_set(reterr, TD_CRYPTO,
-				  "the data key of %s is wrapped under another master key",
-				  appid);
+		return td_err_set(
+			reterr, TD_CRYPTO,
+			"the data key of %s is wrapped under another master key", appid);
 	td_buf_init(&ad, AD_MAX);
 	td_buf_init_secret(&out, TD_AEAD_KEY_LEN);
 	add_datakey_ad(&ad, appid);
 	rc = td_buf_rc(&ad);
 	if (rc == TD_OK)
-		rc = open_with(td_secret_bytes(s->master),
-			       (struct td_bytes){ ad.data, ad.len },
-			       (struct td_bytes){ dk->wrapped, sizeof(dk->wrapped) }, &out);
+		rc = open_with(
+			td_secret_bytes(s->master), (struct td_bytes){ ad.data, ad.len },
+			(struct td_bytes){ dk->wrapped, sizeof(dk->wrapped) }, &out);
 	if (rc == TD_OK)
 		memcpy(key, out.data, TD_AEAD_KEY_LEN);
 	td_buf_done(&ad);
 	td_buf_done(&out);
 	return rc == TD_OK ? TD_OK
-			   : td_err_set(reterr, rc, "the data key of %s does not open", appid);
+			   : td_err_set(reterr, rc, "the data key of %s does not open",
+					appid);
 }
 
 enum td_rc
@@ -249,7 +254,8 @@ seal_close_bound(struct seal *s, const struct rec_datakey *dk, const struct seal
 	add_ad(&b, ad, bound);
 	rc = td_buf_rc(&b);
 	if (rc == TD_OK)
-		rc = close_with(s->env, e->key, (struct td_bytes){ b.data, b.len }, data, out);
+		rc = close_with(s->env, e->key, (struct td_bytes){ b.data, b.len }, data,
+				out);
 	td_buf_done(&b);
 	return rc;
 }
@@ -274,10 +280,12 @@ enum td_rc
 seal_close(struct seal *s, const struct rec_datakey *dk, const struct seal_ad *ad,
 	   struct td_bytes data, struct td_buf *out, struct td_err *reterr)
 {
-	enum td_rc rc = seal_close_bound(s, dk, ad, (struct td_bytes){ NULL, 0 }, data, out);
+	enum td_rc rc =
+		seal_close_bound(s, dk, ad, (struct td_bytes){ NULL, 0 }, data, out);
 
 	return rc == TD_OK ? TD_OK
-			   : td_err_set(reterr, rc, "a value of %s was not sealed", ad->appid);
+			   : td_err_set(reterr, rc, "a value of %s was not sealed",
+					ad->appid);
 }
 
 enum td_rc
@@ -348,7 +356,8 @@ seal_slot_open(struct seal *s, const struct rec_datakey *dk, const char *appid,
 /* ---- the master key against the store ---- */
 
 static enum td_rc
-write_check(struct seal *s, struct store *store, struct td_bytes ad, struct td_err *reterr)
+write_check(struct seal *s, struct store *store, struct td_bytes ad,
+	    struct td_err *reterr)
 {
 	struct td_buf out;
 	enum td_rc rc;
@@ -380,16 +389,17 @@ read_check(struct seal *s, const struct store_value *v, struct td_bytes ad,
 	enum td_rc rc;
 
 	td_buf_init(&out, 256);
-	rc = open_with(td_secret_bytes(s->master), ad, (struct td_bytes){ v->data, v->len },
-		       &out);
+	rc = open_with(td_secret_bytes(s->master), ad,
+		       (struct td_bytes){ v->data, v->len }, &out);
 	if (rc == TD_OK && (out.len != sizeof(CHECK_TEXT) - 1 ||
 			    memcmp(out.data, CHECK_TEXT, out.len) != 0))
 		rc = TD_CRYPTO;
 	td_buf_done(&out);
 	if (rc == TD_CRYPTO)
-		td_err_set(reterr, rc,
-			   "this is not the master key that the store was made with; start "
-			   "with the right one (nothing was changed)");
+		td_err_set(
+			reterr, rc,
+			"this is not the master key that the store was made with; start "
+			"with the right one (nothing was changed)");
 	else if (rc != TD_OK)
 		td_err_set(reterr, rc, "check of the master key");
 	return rc;
@@ -414,15 +424,17 @@ seal_check_master(struct seal *s, struct store *store, struct td_err *reterr)
 	ad = (struct td_bytes){ b.data, b.len };
 	rc = store_read_begin(store, &r, reterr);
 	if (rc == TD_OK) {
-		rc = store_get(r, STORE_META, MASTER_NAME, strlen(MASTER_NAME), &v, reterr);
+		rc = store_get(r, STORE_META, MASTER_NAME, strlen(MASTER_NAME), &v,
+			       reterr);
 		if (rc == TD_OK && v.version != 0)
 			rc = read_check(s, &v, ad, reterr);
 		used = store_count(r, STORE_DATAKEY) > 0;
 		store_read_end(r);
 		if (rc == TD_OK && v.version == 0 && used)
-			rc = td_err_set(reterr, TD_CORRUPT,
-					"the store holds data keys, but the check of its master "
-					"key is gone; restore it from a backup");
+			rc = td_err_set(
+				reterr, TD_CORRUPT,
+				"the store holds data keys, but the check of its master "
+				"key is gone; restore it from a backup");
 		else if (rc == TD_OK && v.version == 0)
 			rc = write_check(s, store, ad, reterr);
 	}

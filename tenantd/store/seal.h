@@ -32,7 +32,8 @@ enum td_rc seal_read_master_file(const char *path, struct td_secret **ret_master
 				 struct td_err *reterr) TD_MUST_CHECK;
 
 /* A new data key for a tenant, wrapped for the record. */
-enum td_rc seal_datakey_new(struct seal *s, const char *appid, struct rec_datakey *ret_rec,
+enum td_rc seal_datakey_new(struct seal *s, const char *appid,
+			    struct rec_datakey *ret_rec,
 			    struct td_err *reterr) TD_MUST_CHECK;
 
 /* What a sealed value belongs to. */
@@ -44,17 +45,17 @@ struct seal_ad {
 	uint64_t serial;
 };
 /* Appends the sealed form of (data, len) to out. */
-enum td_rc seal_close(struct seal *s, const struct rec_datakey *dk, const struct seal_ad *ad,
-		      struct td_bytes data, struct td_buf *out,
+enum td_rc seal_close(struct seal *s, const struct rec_datakey *dk,
+		      const struct seal_ad *ad, struct td_bytes data, struct td_buf *out,
 		      struct td_err *reterr) TD_MUST_CHECK;
 /* Opens into out (init it with td_buf_init_secret). TD_CRYPTO when it does not open. */
-enum td_rc seal_open(struct seal *s, const struct rec_datakey *dk, const struct seal_ad *ad,
-		     struct td_bytes sealed, struct td_buf *out,
+enum td_rc seal_open(struct seal *s, const struct rec_datakey *dk,
+		     const struct seal_ad *ad, struct td_bytes sealed, struct td_buf *out,
 		     struct td_err *reterr) TD_MUST_CHECK;
 
 /* Slot secrets: seal into / open from the record's `sealed` member. */
-enum td_rc seal_slot_close(struct seal *s, const struct rec_datakey *dk, const char *appid,
-			   enum drv_resource r, enum drv_slot_id id,
+enum td_rc seal_slot_close(struct seal *s, const struct rec_datakey *dk,
+			   const char *appid, enum drv_resource r, enum drv_slot_id id,
 			   const struct td_secret *secret, struct rec_slot *slot,
 			   struct td_err *reterr) TD_MUST_CHECK;
 enum td_rc seal_slot_open(struct seal *s, const struct rec_datakey *dk, const char *appid,

@@ -81,7 +81,8 @@ struct seal_entry *
 seal_cache_slot(struct seal_cache_set *set, const char *appid)
 {
 	struct seal_cache *c = pthread_getspecific(set->key);
-	uint32_t h = 2166136261u; /* FNV-1a; who chooses appids to collide slows himself */
+	uint32_t h =
+		2166136261u; /* FNV-1a; who chooses appids to collide slows himself */
 
 	if (c == NULL)
 		c = cache_new(set);

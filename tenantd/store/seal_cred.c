@@ -54,7 +54,9 @@ put_chunks(struct store_commit *c, const char *appid, const struct td_buf *head,
 static struct seal_ad
 cred_ad(const char *appid, uint64_t serial)
 {
-	return (struct seal_ad){ .table = STORE_CREDENTIAL, .appid = appid, .serial = serial };
+	return (struct seal_ad){ .table = STORE_CREDENTIAL,
+				 .appid = appid,
+				 .serial = serial };
 }
 
 enum td_rc
@@ -74,18 +76,21 @@ seal_cred_put(struct seal *s, const struct rec_datakey *dk, const char *appid,
 		rec_cred_encode(doc, &plain);
 		rc = td_buf_rc(&plain);
 	}
-	h.total_len = doc == NULL ? 0
-				  : (uint32_t)(plain.len + TD_AEAD_NONCE_LEN + TD_AEAD_TAG_LEN);
+	h.total_len =
+		doc == NULL ? 0
+			    : (uint32_t)(plain.len + TD_AEAD_NONCE_LEN + TD_AEAD_TAG_LEN);
 	rec_cred_head_encode(&h, &top);
 	if (rc == TD_OK)
 		rc = td_buf_rc(&top);
 	if (rc == TD_OK && doc != NULL)
 		rc = seal_close_bound(s, dk, &ad, (struct td_bytes){ top.data, top.len },
-				      (struct td_bytes){ plain.data, plain.len }, &sealed);
+				      (struct td_bytes){ plain.data, plain.len },
+				      &sealed);
 	if (rc == TD_OK)
 		put_chunks(c, appid, &top, &sealed);
 	else
-		td_err_set(reterr, rc, "the credential document of %s was not sealed", appid);
+		td_err_set(reterr, rc, "the credential document of %s was not sealed",
+			   appid);
 	td_buf_done(&plain);
 	td_buf_done(&top);
 	td_buf_done(&sealed);
@@ -132,8 +137,8 @@ gather(struct store_read *r, const char *appid, const struct opened *parts, size
 		unsigned char key[STORE_KEY_MAX];
 		struct store_value v;
 
-		rc = store_get(r, STORE_CREDENTIAL, key, rec_key_credential(appid, i, key), &v,
-			       reterr);
+		rc = store_get(r, STORE_CREDENTIAL, key,
+			       rec_key_credential(appid, i, key), &v, reterr);
 		if (rc == TD_OK)
 			td_buf_add(out, v.data, v.len);
 	}
@@ -221,11 +226,13 @@ seal_cred_get(struct seal *s, struct store_read *r, const char *appid,
 	struct seal_ad ad;
 	enum td_rc rc;
 
-	rc = store_get(r, STORE_CREDENTIAL, key, rec_key_credential(appid, 0, key), &v, reterr);
+	rc = store_get(r, STORE_CREDENTIAL, key, rec_key_credential(appid, 0, key), &v,
+		       reterr);
 	if (rc != TD_OK)
 		return rc;
 	if (v.version == 0)
-		return td_err_set(reterr, TD_NOT_FOUND, "%s has no credential document", appid);
+		return td_err_set(reterr, TD_NOT_FOUND, "%s has no credential document",
+				  appid);
 	rc = read_head(&v, appid, &parts, &head, reterr);
 	if (rc != TD_OK)
 		return rc;

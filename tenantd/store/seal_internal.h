@@ -22,4 +22,5 @@ enum td_rc seal_open_with(const unsigned char *key, const struct seal_ad *ad,
 			  struct td_buf *out) TD_MUST_CHECK;
 /* The unwrapped key of this record, in the thread's cache. */
 enum td_rc seal_unwrap(struct seal *s, const char *appid, const struct rec_datakey *dk,
-		       struct seal_entry **ret_entry, struct td_err *reterr) TD_MUST_CHECK;
+		       struct seal_entry **ret_entry,
+		       struct td_err *reterr) TD_MUST_CHECK;

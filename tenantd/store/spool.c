@@ -52,7 +52,7 @@ struct spool {
 
 	/* The drainer's. */
 	alignas(CACHE_LINE) struct ring_pos head;
-	struct ring_pos next; /* head after the commit under way */
+	struct ring_pos next;		  /* head after the commit under way */
 	atomic_uint_fast64_t head_offset; /* published */
 	atomic_bool damaged;
 };
@@ -148,8 +148,10 @@ stop_spool(struct spool *sp)
 	struct td_err err = { .rc = TD_OK };
 
 	td_err_set(&err, TD_CORRUPT,
-		   "audit spool %u is damaged at entry %" PRIu64 ": it is out of use until the "
-		   "next start, which sets the file aside", sp->index, sp->next.seq);
+		   "audit spool %u is damaged at entry %" PRIu64
+		   ": it is out of use until the "
+		   "next start, which sets the file aside",
+		   sp->index, sp->next.seq);
 	keep_error(sp->set, &err);
 	atomic_store(&sp->damaged, true);
 }
@@ -348,7 +350,8 @@ load_position(struct spool *sp, struct td_err *reterr)
 			sp->head.seq = td_cur_u64(&c);
 		}
 		if (!td_cur_ok(&c) || sp->head.offset % 8 != 0)
-			rc = td_err_set(reterr, TD_CORRUPT, "meta record %s is damaged", name);
+			rc = td_err_set(reterr, TD_CORRUPT, "meta record %s is damaged",
+					name);
 	}
 	store_read_end(r);
 	return rc;
@@ -410,8 +413,10 @@ recover(struct spool *sp, struct td_err *reterr)
 		return rc;
 	/* The sound entries in front of the damage first; they must not go aside. */
 	td_err_set(&err, TD_CORRUPT,
-		   "audit spool %u is damaged at entry %" PRIu64 " (a power loss does that to "
-		   "the last entries): the file is set aside", sp->index, sp->tail.seq);
+		   "audit spool %u is damaged at entry %" PRIu64
+		   " (a power loss does that to "
+		   "the last entries): the file is set aside",
+		   sp->index, sp->tail.seq);
 	if (!drain_all(sp->set))
 		return td_err_set(reterr, sp->set->error.rc, "%s", sp->set->error.detail);
 	return set_aside(sp, &err, reterr);
@@ -430,7 +435,8 @@ provide(struct spool *sp, struct td_err *reterr)
 	    (sp->ring.map_bytes == sp->set->opt.bytes || has_entries(sp)))
 		return TD_OK;
 	ring_close(&sp->ring);
-	rc = ring_create(sp->set->dir_fd, name, sp->set->opt.bytes, sp->set->opt.env, reterr);
+	rc = ring_create(sp->set->dir_fd, name, sp->set->opt.bytes, sp->set->opt.env,
+			 reterr);
 	if (rc == TD_OK)
 		rc = ring_open(sp->set->dir_fd, name, &sp->ring, reterr);
 	if (rc == TD_OK)
@@ -537,8 +543,8 @@ set_start(struct spool_set *set, struct td_err *reterr)
 }
 
 enum td_rc
-spool_open(const struct spool_options *opt, struct store *store, struct spool_set **ret_set,
-	   struct td_err *reterr)
+spool_open(const struct spool_options *opt, struct store *store,
+	   struct spool_set **ret_set, struct td_err *reterr)
 {
 	struct spool_set *set;
 	enum td_rc rc = check_options(opt, reterr);
@@ -590,7 +596,8 @@ spool_get(struct spool_set *set, unsigned index)
 void
 spool_stats(struct spool_set *set, struct spool_stats *ret_stats)
 {
-	struct spool_stats st = { .spool_bytes = set->opt.bytes, .damaged = set->set_aside };
+	struct spool_stats st = { .spool_bytes = set->opt.bytes,
+				  .damaged = set->set_aside };
 	int64_t trouble = atomic_load(&set->trouble_ms);
 
 	for (unsigned i = 0; i < SPOOLS_MAX; i++) {

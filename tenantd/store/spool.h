@@ -17,10 +17,10 @@ struct spool;	  /* one thread's file */
 struct spool_set; /* all of them and the drainer thread */
 
 struct spool_options {
-	const char *dir;      /* `<state>/spool`, made when absent */
-	unsigned count;	      /* one per API thread, 1..64 */
-	uint32_t bytes;	      /* of each file, 64 KiB .. 1 GiB */
-	int64_t drain_ms;     /* 20..100: longest time until an entry is in the store */
+	const char *dir;  /* `<state>/spool`, made when absent */
+	unsigned count;	  /* one per API thread, 1..64 */
+	uint32_t bytes;	  /* of each file, 64 KiB .. 1 GiB */
+	int64_t drain_ms; /* 20..100: longest time until an entry is in the store */
 	const struct td_env *env;
 };
 /* Opens all, drains what an earlier run left (also of spools beyond `count`), starts the
@@ -42,8 +42,8 @@ struct spool_stats {
 	uint64_t appended, drained, refused;
 	uint64_t waiting_bytes; /* most full spool */
 	uint32_t spool_bytes;
-	bool failing;	  /* the last drain failed, or one is stuck, or a spool is damaged */
-	unsigned damaged; /* spools out of use, and files that this start set aside */
+	bool failing; /* the last drain failed, or one is stuck, or a spool is damaged */
+	unsigned damaged;    /* spools out of use, and files that this start set aside */
 	struct td_err error; /* the last failure or damage; rc TD_OK = none yet */
 };
 void spool_stats(struct spool_set *set, struct spool_stats *ret_stats);

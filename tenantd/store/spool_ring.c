@@ -70,8 +70,8 @@ ring_create(int dir_fd, const char *name, uint32_t bytes, const struct td_env *e
 	if (n < 0 || (size_t)n >= sizeof(new_name))
 		return td_err_set(reterr, TD_INTERNAL, "the name of a spool is too long");
 	make_header(h, (bytes - HEADER_BYTES) & ~7u, env);
-	fd = openat(dir_fd, new_name,
-		    O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = openat(dir_fd, new_name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+		    0600);
 	if (fd < 0)
 		return td_err_sys(reterr, TD_IO, errno, "%s", new_name);
 	/* Blocks for all of it: a write to the map must never meet a full disk (SIGBUS). */
@@ -81,13 +81,14 @@ ring_create(int dir_fd, const char *name, uint32_t bytes, const struct td_env *e
 	if (rc == 0 && fsync(fd) != 0)
 		rc = errno;
 	close(fd);
-	if (rc == 0 && (renameat(dir_fd, new_name, dir_fd, name) != 0 || fsync(dir_fd) != 0))
+	if (rc == 0 &&
+	    (renameat(dir_fd, new_name, dir_fd, name) != 0 || fsync(dir_fd) != 0))
 		rc = errno;
 	if (rc == 0)
 		return TD_OK;
 	(void)unlinkat(dir_fd, new_name, 0);
-	return td_err_sys(reterr, rc == ENOSPC || rc == EDQUOT ? TD_STORE_FULL : TD_IO, rc,
-			  "making the audit spool %s", name);
+	return td_err_sys(reterr, rc == ENOSPC || rc == EDQUOT ? TD_STORE_FULL : TD_IO,
+			  rc, "making the audit spool %s", name);
 }
 
 static bool
@@ -108,8 +109,8 @@ ring_open(int dir_fd, const char *name, struct ring *ret_ring, struct td_err *re
 	void *map;
 
 	if (fd < 0)
-		return td_err_sys(reterr, errno == ENOENT ? TD_NOT_FOUND : TD_IO, errno, "%s",
-				  name);
+		return td_err_sys(reterr, errno == ENOENT ? TD_NOT_FOUND : TD_IO, errno,
+				  "%s", name);
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= HEADER_BYTES) {
 		close(fd);
 		return td_err_set(reterr, TD_CORRUPT, "%s is no audit spool", name);
@@ -121,7 +122,8 @@ ring_open(int dir_fd, const char *name, struct ring *ret_ring, struct td_err *re
 	*ret_ring = (struct ring){ .map = map, .map_bytes = (size_t)st.st_size };
 	if (!header_ok(ret_ring->map, ret_ring->map_bytes)) {
 		ring_close(ret_ring);
-		return td_err_set(reterr, TD_CORRUPT, "the header of %s is damaged", name);
+		return td_err_set(reterr, TD_CORRUPT, "the header of %s is damaged",
+				  name);
 	}
 	ret_ring->size = load_le(ret_ring->map + MAGIC_LEN, 8);
 	memcpy(ret_ring->id, ret_ring->map + MAGIC_LEN + 8, RING_ID_LEN);

@@ -16,7 +16,7 @@
 struct ring {
 	unsigned char *map; /* NULL: not open */
 	size_t map_bytes;
-	uint64_t size;	  /* of the ring, a multiple of 8 */
+	uint64_t size; /* of the ring, a multiple of 8 */
 	unsigned char id[RING_ID_LEN];
 	uint64_t key; /* of the commit words */
 };

@@ -54,7 +54,8 @@ lock_dir(struct store *s, struct td_err *reterr)
 	char pid[16] = "";
 	ssize_t n;
 
-	s->lock_fd = openat(s->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	s->lock_fd = openat(s->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+			    0600);
 	if (s->lock_fd < 0)
 		return td_err_sys(reterr, TD_IO, errno, "%s/lock", s->dir);
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0) {
@@ -66,9 +67,11 @@ lock_dir(struct store *s, struct td_err *reterr)
 	n = pread(s->lock_fd, pid, sizeof(pid) - 1, 0);
 	pid[n > 0 ? (size_t)n : 0] = '\0';
 	pid[strspn(pid, "0123456789")] = '\0';
-	return td_err_set(reterr, TD_UNAVAILABLE,
-			  "%s is in use by another tenantd (process %s); stop it first, or "
-			  "use another state folder", s->dir, pid[0] != '\0' ? pid : "unknown");
+	return td_err_set(
+		reterr, TD_UNAVAILABLE,
+		"%s is in use by another tenantd (process %s); stop it first, or "
+		"use another state folder",
+		s->dir, pid[0] != '\0' ? pid : "unknown");
 }
 
 /* A folder that held a store must still hold it. */
@@ -79,12 +82,15 @@ check_mark(struct store *s, struct td_err *reterr)
 
 	if (faccessat(s->dir_fd, MARK_NAME, F_OK, AT_SYMLINK_NOFOLLOW) != 0)
 		return TD_OK;
-	if (fstatat(s->dir_fd, DATA_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > 0)
+	if (fstatat(s->dir_fd, DATA_NAME, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_size > 0)
 		return TD_OK;
-	return td_err_set(reterr, TD_CORRUPT,
-			  "%s held a store, but " DATA_NAME " is missing or empty; restore it "
-			  "from a backup (or, to begin anew and forget every tenant, empty the "
-			  "folder)", s->dir);
+	return td_err_set(
+		reterr, TD_CORRUPT,
+		"%s held a store, but " DATA_NAME " is missing or empty; restore it "
+		"from a backup (or, to begin anew and forget every tenant, empty the "
+		"folder)",
+		s->dir);
 }
 
 static enum td_rc
@@ -112,9 +118,10 @@ static enum td_rc
 check_options(const struct store_options *opt, struct td_err *reterr)
 {
 	if (opt->map_bytes < 1024 * 1024 || opt->max_bytes > opt->map_bytes)
-		return td_err_set(reterr, TD_INVALID,
-				  "store.map_bytes must be at least 1 MiB and not less than "
-				  "store.max_bytes");
+		return td_err_set(
+			reterr, TD_INVALID,
+			"store.map_bytes must be at least 1 MiB and not less than "
+			"store.max_bytes");
 	if (opt->max_bytes < 256 * 1024 || opt->reserve_bytes > opt->max_bytes / 2)
 		return td_err_set(reterr, TD_INVALID,
 				  "store.max_bytes must be at least 256 KiB, and "
@@ -167,7 +174,8 @@ start_writer(struct store *s, struct td_err *reterr)
 }
 
 enum td_rc
-store_open(const struct store_options *opt, struct store **ret_store, struct td_err *reterr)
+store_open(const struct store_options *opt, struct store **ret_store,
+	   struct td_err *reterr)
 {
 	struct store *s;
 	enum td_rc rc = check_options(opt, reterr);

@@ -108,8 +108,9 @@ struct store_range {
 #define STORE_STOP TD_RC_COUNT
 typedef enum td_rc (*store_walk_fn)(void *ctx, const void *key, size_t key_len,
 				    const struct store_value *value);
-enum td_rc store_walk(struct store_read *r, enum store_table t, const struct store_range *range,
-		      store_walk_fn fn, void *ctx, struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc store_walk(struct store_read *r, enum store_table t,
+		      const struct store_range *range, store_walk_fn fn, void *ctx,
+		      struct td_err *reterr) TD_MUST_CHECK;
 /* Records in a table. */
 uint64_t store_count(struct store_read *r, enum store_table t);
 
@@ -131,8 +132,8 @@ void store_commit_put(struct store_commit *c, enum store_table t, const void *ke
 void store_commit_del(struct store_commit *c, enum store_table t, const void *key,
 		      size_t key_len);
 /* Delete every key that begins with prefix (prefix_len >= 4). */
-void store_commit_del_prefix(struct store_commit *c, enum store_table t, const void *prefix,
-			     size_t prefix_len);
+void store_commit_del_prefix(struct store_commit *c, enum store_table t,
+			     const void *prefix, size_t prefix_len);
 /* Append to the audit table under the next sequence number. */
 void store_commit_audit(struct store_commit *c, const void *value, size_t value_len);
 /* Say that this tenant changed: watchers hear of it after the commit. */
@@ -170,11 +171,11 @@ struct store_stats {
 	uint64_t used_bytes; /* pages in use, control environment */
 	uint64_t max_bytes;
 	uint64_t file_bytes;
-	uint64_t commits;     /* durable ones */
-	uint64_t conflicts;   /* dropped by a precondition */
-	uint64_t failures;    /* dropped by anything else */
-	uint64_t queue;	      /* commits waiting now */
-	bool full;	      /* the last normal commit was refused for space */
+	uint64_t commits;   /* durable ones */
+	uint64_t conflicts; /* dropped by a precondition */
+	uint64_t failures;  /* dropped by anything else */
+	uint64_t queue;	    /* commits waiting now */
+	bool full;	    /* the last normal commit was refused for space */
 	bool ballast_used;
 	bool broken; /* a write or fsync failed for good: every commit is TD_IO until a restart
 		      * on a sound disk. Reads go on. */

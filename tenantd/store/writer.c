@@ -67,7 +67,8 @@ break_store(struct store *s, const struct run *r, int m)
 	struct td_err err = { .rc = TD_OK };
 
 	atomic_store(&s->broken, true);
-	env_error(m, "the store cannot write any more; restart after the disk is repaired",
+	env_error(m,
+		  "the store cannot write any more; restart after the disk is repaired",
 		  &err);
 	err.rc = TD_IO;
 	settle_all(r, &err);
@@ -80,7 +81,8 @@ pages_needed(const struct run *r, uint64_t page_bytes)
 
 	for (unsigned i = 0; i < r->count; i++) {
 		const struct store_commit *c = r->list[i];
-		pages += (uint64_t)c->op_count * PAGES_PER_OP + c->put_bytes / page_bytes +
+		pages += (uint64_t)c->op_count * PAGES_PER_OP +
+			 c->put_bytes / page_bytes +
 			 (uint64_t)c->range_count * PAGES_PER_RANGE;
 	}
 	return pages < PAGES_MAX ? pages : PAGES_MAX;
@@ -120,8 +122,8 @@ failed(struct store *s, const struct run *r, int m)
 	struct td_err err = { .rc = TD_OK };
 
 	/* A short write is EIO to LMDB 0.9.24; on a full disk it is no broken disk. */
-	if (m == EIO && (r->tight || env_space_tight(&s->control,
-						     PAGES_MAX * s->control.page_bytes)))
+	if (m == EIO &&
+	    (r->tight || env_space_tight(&s->control, PAGES_MAX * s->control.page_bytes)))
 		m = ENOSPC;
 	if (env_is_full(m) && m != MDB_MAP_FULL)
 		return r->count > 1 ? OUT_SPLIT : OUT_FULL;
@@ -137,7 +139,8 @@ failed(struct store *s, const struct run *r, int m)
 }
 
 static void
-publish(struct store *s, const struct run *r, const struct store_clock *clock, uint64_t used)
+publish(struct store *s, const struct run *r, const struct store_clock *clock,
+	uint64_t used)
 {
 	s->clock = *clock;
 	atomic_store(&s->audit_next, clock->audit_next);
@@ -206,7 +209,8 @@ fits_within(struct store *s, const struct run *r, uint64_t need)
 {
 	const struct env *e = &s->control;
 	uint64_t used = atomic_load(&s->used_bytes);
-	uint64_t spare = e->file_bytes > used ? (e->file_bytes - used) / e->page_bytes : 0;
+	uint64_t spare =
+		e->file_bytes > used ? (e->file_bytes - used) / e->page_bytes : 0;
 	uint64_t least = 0;
 
 	for (unsigned i = 0; i < r->count; i++) {
@@ -253,7 +257,8 @@ run_one(struct store *s, struct store_commit *c)
 
 	if (run(s, &r) == OUT_DONE)
 		return;
-	if (c->class == STORE_RESERVE && store_ballast_release(s) && run(s, &r) == OUT_DONE)
+	if (c->class == STORE_RESERVE && store_ballast_release(s) &&
+	    run(s, &r) == OUT_DONE)
 		return;
 	refuse_full(c, "the file system of the store is full");
 }
@@ -265,7 +270,8 @@ run_batch(struct store *s, unsigned count)
 
 	if (atomic_load(&s->broken)) {
 		struct td_err err = { .rc = TD_OK };
-		td_err_set(&err, TD_IO, "the store is broken since an earlier write failed");
+		td_err_set(&err, TD_IO,
+			   "the store is broken since an earlier write failed");
 		settle_all(&r, &err);
 		return;
 	}
@@ -306,7 +312,8 @@ count_results(struct store *s, unsigned count)
 			atomic_fetch_add(&s->conflicts, 1);
 		else
 			atomic_fetch_add(&s->failures, 1);
-		if (c->class == STORE_NORMAL && (c->rc == TD_OK || c->rc == TD_STORE_FULL))
+		if (c->class == STORE_NORMAL &&
+		    (c->rc == TD_OK || c->rc == TD_STORE_FULL))
 			atomic_store(&s->full, c->rc == TD_STORE_FULL);
 	}
 }

@@ -9,20 +9,20 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define TRY(name)                                                                         \
-	static void try_##name(const uint8_t *data, size_t size)                          \
-	{                                                                                 \
-		struct rec_##name rec;                                                    \
-		struct td_buf out;                                                        \
-                                                                                          \
-		if (rec_##name##_decode(data, size, &rec, NULL) != TD_OK)                 \
-			return;                                                           \
-		td_buf_init(&out, 65536);                                                 \
-		rec_##name##_encode(&rec, &out);                                          \
-		if (td_buf_rc(&out) != TD_OK || out.len != size ||                        \
-		    memcmp(out.data, data, size) != 0)                                    \
-			abort();                                                          \
-		td_buf_done(&out);                                                        \
+#define TRY(name)                                                                        \
+	static void try_##name(const uint8_t *data, size_t size)                         \
+	{                                                                                \
+		struct rec_##name rec;                                                   \
+		struct td_buf out;                                                       \
+                                                                                         \
+		if (rec_##name##_decode(data, size, &rec, NULL) != TD_OK)                \
+			return;                                                          \
+		td_buf_init(&out, 65536);                                                \
+		rec_##name##_encode(&rec, &out);                                         \
+		if (td_buf_rc(&out) != TD_OK || out.len != size ||                       \
+		    memcmp(out.data, data, size) != 0)                                   \
+			abort();                                                         \
+		td_buf_done(&out);                                                       \
 	}
 TRY(tenant)
 TRY(resource)
@@ -40,8 +40,9 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const codecs[])(const uint8_t *, size_t) = {
-		try_tenant,    try_resource, try_bucket, try_slot, try_intent, try_datakey,
-		try_tombstone, try_token,    try_cred_head, try_cred, try_audit,
+		try_tenant,    try_resource, try_bucket,    try_slot,
+		try_intent,    try_datakey,  try_tombstone, try_token,
+		try_cred_head, try_cred,     try_audit,
 	};
 
 	if (size > 0 && data[0] < sizeof(codecs) / sizeof(codecs[0]))

@@ -79,8 +79,9 @@ prune(struct fixture *f, int64_t keep_from, uint64_t max_bytes, unsigned limit)
 {
 	unsigned dropped = 12345;
 
-	assert_int_equal(store_audit_prune(f->s, keep_from, max_bytes, limit, &dropped, NULL),
-			 TD_OK);
+	assert_int_equal(
+		store_audit_prune(f->s, keep_from, max_bytes, limit, &dropped, NULL),
+		TD_OK);
 	return dropped;
 }
 

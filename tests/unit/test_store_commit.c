@@ -203,17 +203,20 @@ test_what_a_commit_refuses(void **state)
 		size_t key_len, value_len;
 		enum td_rc rc;
 	} rows[] = {
-		{ "the largest value fits", STORE_TENANT, "abc", 3, STORE_VALUE_MAX, TD_OK },
+		{ "the largest value fits", STORE_TENANT, "abc", 3, STORE_VALUE_MAX,
+		  TD_OK },
 		{ "one byte more does not", STORE_TENANT, "abc", 3, STORE_VALUE_MAX + 1,
 		  TD_TOO_LARGE },
-		{ "the longest key fits", STORE_TENANT, long_key, STORE_KEY_MAX, 1, TD_OK },
+		{ "the longest key fits", STORE_TENANT, long_key, STORE_KEY_MAX, 1,
+		  TD_OK },
 		{ "one byte more does not", STORE_TENANT, long_key, STORE_KEY_MAX + 1, 1,
 		  TD_INVALID },
 		{ "no empty key", STORE_TENANT, "", 0, 1, TD_INVALID },
-		{ "no table beyond the last", STORE_TABLE_COUNT, "abc", 3, 1, TD_INVALID },
-		{ "meta records of others are fine", STORE_META, "spool.0", 7, 1, TD_OK },
-		{ "the store's own meta records are not", STORE_META, "store.clock", 11, 1,
+		{ "no table beyond the last", STORE_TABLE_COUNT, "abc", 3, 1,
 		  TD_INVALID },
+		{ "meta records of others are fine", STORE_META, "spool.0", 7, 1, TD_OK },
+		{ "the store's own meta records are not", STORE_META, "store.clock", 11,
+		  1, TD_INVALID },
 		{ "audit entries have their own verb", STORE_AUDIT, "12345678", 8, 1,
 		  TD_INVALID },
 	};
@@ -276,11 +279,13 @@ test_a_commit_of_many_operations(void **state)
 	memset(value, 'v', sizeof(value));
 	for (int i = 0; i < REC_BUCKETS_MAX; i++) {
 		(void)snprintf(name, sizeof(name), "b%05d", i);
-		store_commit_put(c, STORE_BUCKET, key, rec_key_bucket("abc123", name, key),
-				 value, sizeof(value));
+		store_commit_put(c, STORE_BUCKET, key,
+				 rec_key_bucket("abc123", name, key), value,
+				 sizeof(value));
 	}
 	/* A neighbour whose name begins the same. */
-	store_commit_put(c, STORE_BUCKET, key, rec_key_bucket("abc1234", "data", key), "n", 1);
+	store_commit_put(c, STORE_BUCKET, key, rec_key_bucket("abc1234", "data", key),
+			 "n", 1);
 	assert_int_equal(store_commit(f->s, c, NULL, NULL), TD_OK);
 	assert_int_equal(store_read_begin(f->s, &r, NULL), TD_OK);
 	assert_int_equal(store_count(r, STORE_BUCKET), REC_BUCKETS_MAX + 1);
@@ -360,7 +365,8 @@ test_walks(void **state)
 	struct fixture *f = *state;
 	struct store_read *r;
 
-	for (const char *const *k = (const char *const[]){ "b", "aab", "ab", "ba", "aa", NULL };
+	for (const char *const *k =
+		     (const char *const[]){ "b", "aab", "ab", "ba", "aa", NULL };
 	     *k != NULL; k++)
 		assert_int_equal(support_put(f->s, STORE_NORMAL, *k, ""), TD_OK);
 	assert_int_equal(store_read_begin(f->s, &r, NULL), TD_OK);
@@ -369,8 +375,9 @@ test_walks(void **state)
 					     rows[i].after, strlen(rows[i].after) };
 		struct seen seen = { .keys = "" };
 
-		assert_int_equal(store_walk(r, STORE_TENANT, &range, note_key, &seen, NULL),
-				 TD_OK);
+		assert_int_equal(
+			store_walk(r, STORE_TENANT, &range, note_key, &seen, NULL),
+			TD_OK);
 		if (strcmp(seen.keys, rows[i].keys) != 0)
 			fail_msg("%s: %s", rows[i].why, seen.keys);
 	}
@@ -378,7 +385,8 @@ test_walks(void **state)
 	assert_int_equal(store_walk(r, STORE_TENANT, NULL, note_key, &stop, NULL), TD_OK);
 	assert_string_equal(stop.keys, "aa aab ");
 	struct seen fault = { .stop_after = 1, .stop_rc = TD_CORRUPT };
-	assert_int_equal(store_walk(r, STORE_TENANT, NULL, note_key, &fault, NULL), TD_CORRUPT);
+	assert_int_equal(store_walk(r, STORE_TENANT, NULL, note_key, &fault, NULL),
+			 TD_CORRUPT);
 	store_read_end(r);
 }
 

@@ -128,12 +128,16 @@ check_acks(struct store_read *r)
 		struct store_value v[2];
 		char key[32];
 
-		(void)snprintf(key, sizeof(key), "t%u.%08u", acks[i].thread, acks[i].number);
-		assert_int_equal(store_get(r, STORE_TENANT, key, strlen(key), &v[0], NULL), 0);
-		assert_int_equal(store_get(r, STORE_RESOURCE, key, strlen(key), &v[1], NULL), 0);
+		(void)snprintf(key, sizeof(key), "t%u.%08u", acks[i].thread,
+			       acks[i].number);
+		assert_int_equal(
+			store_get(r, STORE_TENANT, key, strlen(key), &v[0], NULL), 0);
+		assert_int_equal(
+			store_get(r, STORE_RESOURCE, key, strlen(key), &v[1], NULL), 0);
 		if (v[0].version != acks[i].version || v[1].version != acks[i].version)
-			fail_msg("%s: acknowledged as version %lu, found %lu and %lu", key,
-				 (unsigned long)acks[i].version, (unsigned long)v[0].version,
+			fail_msg("%s: acknowledged as version %lu, found %lu and %lu",
+				 key, (unsigned long)acks[i].version,
+				 (unsigned long)v[0].version,
 				 (unsigned long)v[1].version);
 		assert_int_equal(v[0].len, sizeof(acks[i].number));
 		assert_memory_equal(v[0].data, &acks[i].number, sizeof(acks[i].number));
@@ -159,8 +163,9 @@ test_what_was_acknowledged_is_there(void **state)
 		assert_int_equal(store_read_begin(s, &r, NULL), TD_OK);
 		check_acks(r);
 		/* Not acknowledged, but there: then whole. */
-		assert_int_equal(store_walk(r, STORE_AUDIT, NULL, count_audit, &count, NULL),
-				 TD_OK);
+		assert_int_equal(
+			store_walk(r, STORE_AUDIT, NULL, count_audit, &count, NULL),
+			TD_OK);
 		assert_int_equal(store_count(r, STORE_TENANT), count.last_sequence);
 		assert_int_equal(store_count(r, STORE_RESOURCE), count.last_sequence);
 		assert_true(count.last_sequence >= ack_count);

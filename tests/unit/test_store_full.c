@@ -78,7 +78,8 @@ set_up_disk(void **state)
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
 	    mount("tmpfs", f->dir, "tmpfs", MS_NOSUID | MS_NODEV, "size=8m") != 0) {
 		print_error("a small tmpfs cannot be mounted (%s): this test needs "
-			    "CAP_SYS_ADMIN\n", strerrorname_np(errno));
+			    "CAP_SYS_ADMIN\n",
+			    strerrorname_np(errno));
 		return -1;
 	}
 	f->mounted = true;

@@ -222,7 +222,8 @@ must_be_noticed(unsigned at, bool newest)
 {
 	for (size_t i = 0; i < sizeof(meta_bytes) / sizeof(meta_bytes[0]); i++) {
 		if (at >= meta_bytes[i].from && at < meta_bytes[i].to)
-			return newest || !meta_bytes[i].newest_only ? meta_bytes[i].what : NULL;
+			return newest || !meta_bytes[i].newest_only ? meta_bytes[i].what
+								    : NULL;
 	}
 	return NULL;
 }
@@ -253,7 +254,8 @@ test_damaged_meta_pages(void **state)
 			if (rc == -1)
 				fail_msg("page %u byte %u: killed by a signal", page, i);
 			if (rc == TD_OK && what != NULL)
-				fail_msg("page %u byte %u: %s: not noticed", page, i, what);
+				fail_msg("page %u byte %u: %s: not noticed", page, i,
+					 what);
 			if (rc != TD_OK && rc != TD_CORRUPT && rc != TD_INVALID)
 				fail_msg("page %u byte %u: rc %d", page, i, rc);
 		}
@@ -480,7 +482,8 @@ test_schema_0_is_upgraded(void **state)
 static void
 test_a_store_without_its_records(void **state)
 {
-	static const char *const names[] = { "store.schema", "store.clock", "store.instance" };
+	static const char *const names[] = { "store.schema", "store.clock",
+					     "store.instance" };
 	struct fixture *f = *state;
 	struct td_err err;
 

@@ -189,15 +189,15 @@ make_audit(union any *a)
 	FULL(a->audit.detail);
 }
 
-#define WRAP(name)                                                                        \
-	static void encode_##name(const union any *a, struct td_buf *out)                 \
-	{                                                                                 \
-		rec_##name##_encode(&a->name, out);                                       \
-	}                                                                                 \
-	static enum td_rc decode_##name(const void *data, size_t len, union any *a,       \
-					struct td_err *err)                               \
-	{                                                                                 \
-		return rec_##name##_decode(data, len, &a->name, err);                     \
+#define WRAP(name)                                                                       \
+	static void encode_##name(const union any *a, struct td_buf *out)                \
+	{                                                                                \
+		rec_##name##_encode(&a->name, out);                                      \
+	}                                                                                \
+	static enum td_rc decode_##name(const void *data, size_t len, union any *a,      \
+					struct td_err *err)                              \
+	{                                                                                \
+		return rec_##name##_decode(data, len, &a->name, err);                    \
 	}
 WRAP(tenant)
 WRAP(resource)
@@ -219,12 +219,15 @@ struct row {
 	void (*encode)(const union any *, struct td_buf *);
 	enum td_rc (*decode)(const void *, size_t, union any *, struct td_err *);
 };
-#define ROW(name, at)                                                                     \
-	{ #name, sizeof(struct rec_##name), at, make_##name, encode_##name, decode_##name }
+#define ROW(name, at)                                                                    \
+	{                                                                                \
+#name, sizeof(struct rec_##name), at, make_##name, encode_##name,        \
+			decode_##name                                                    \
+	}
 static const struct row rows[] = {
-	ROW(tenant, 0),	    ROW(resource, 0), ROW(bucket, 0),	 ROW(slot, 0),
-	ROW(intent, 0),	    ROW(datakey, 0),  ROW(tombstone, 0), ROW(token, 0),
-	ROW(cred_head, 0),  ROW(cred, 0),     ROW(audit, 8),
+	ROW(tenant, 0),	   ROW(resource, 0), ROW(bucket, 0),	ROW(slot, 0),
+	ROW(intent, 0),	   ROW(datakey, 0),  ROW(tombstone, 0), ROW(token, 0),
+	ROW(cred_head, 0), ROW(cred, 0),     ROW(audit, 8),
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -314,9 +317,11 @@ test_every_cut_and_every_addition_is_refused(void **state)
 		rows[i].make(&a);
 		encode(&rows[i], &a, &out);
 		for (size_t len = 0; len < out.len; len++)
-			assert_int_equal(decode_exact(&rows[i], out.data, len, &b), TD_CORRUPT);
+			assert_int_equal(decode_exact(&rows[i], out.data, len, &b),
+					 TD_CORRUPT);
 		td_buf_u8(&out, 0);
-		assert_int_equal(decode_exact(&rows[i], out.data, out.len, &b), TD_CORRUPT);
+		assert_int_equal(decode_exact(&rows[i], out.data, out.len, &b),
+				 TD_CORRUPT);
 		td_buf_done(&out);
 	}
 }
@@ -406,13 +411,13 @@ test_what_the_encoder_refuses(void **state)
 	union any a;
 
 	(void)state;
-#define BAD(kind, ...)                                                                    \
-	do {                                                                              \
-		memset(&a, 0, sizeof(a));                                                 \
-		make_##kind(&a);                                                          \
-		assert_int_equal(encode_rc(encode_##kind, &a), TD_OK);                    \
-		__VA_ARGS__;                                                              \
-		assert_int_equal(encode_rc(encode_##kind, &a), TD_INVALID);               \
+#define BAD(kind, ...)                                                                   \
+	do {                                                                             \
+		memset(&a, 0, sizeof(a));                                                \
+		make_##kind(&a);                                                         \
+		assert_int_equal(encode_rc(encode_##kind, &a), TD_OK);                   \
+		__VA_ARGS__;                                                             \
+		assert_int_equal(encode_rc(encode_##kind, &a), TD_INVALID);              \
 	} while (0)
 	BAD(tenant, a.tenant.phase = REC_DELETED);
 	BAD(tenant, a.tenant.mode = 3);
@@ -422,10 +427,26 @@ test_what_the_encoder_refuses(void **state)
 	BAD(tenant, SET(a.tenant.plan, "two words"));
 	BAD(tenant, memset(a.tenant.plan, 'x', sizeof(a.tenant.plan)));
 	BAD(tenant, a.tenant.labels_len = UINT16_MAX);
-	BAD(tenant, set_labels(&a, "b\0" "1\0" "a\0" "2", 8));
-	BAD(tenant, set_labels(&a, "a\0" "1\0" "a\0" "2", 8));
-	BAD(tenant, set_labels(&a, "\0" "1", 3));
-	BAD(tenant, set_labels(&a, "a\0" "1", 3));
+	BAD(tenant, set_labels(&a,
+			       "b\0"
+			       "1\0"
+			       "a\0"
+			       "2",
+			       8));
+	BAD(tenant, set_labels(&a,
+			       "a\0"
+			       "1\0"
+			       "a\0"
+			       "2",
+			       8));
+	BAD(tenant, set_labels(&a,
+			       "\0"
+			       "1",
+			       3));
+	BAD(tenant, set_labels(&a,
+			       "a\0"
+			       "1",
+			       3));
 	BAD(tenant, set_labels(&a, "a", 2));
 	BAD(tenant, set_labels(&a, "a\0\xff", 4));
 	BAD(resource, a.resource.access = 3);

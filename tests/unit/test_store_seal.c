@@ -57,7 +57,8 @@ open_it(struct seal *s, const struct rec_datakey *dk, const struct seal_ad *ad,
 	enum td_rc rc;
 
 	td_buf_init_secret(&out, 1000);
-	rc = seal_open(s, dk, ad, (struct td_bytes){ sealed->data, sealed->len }, &out, NULL);
+	rc = seal_open(s, dk, ad, (struct td_bytes){ sealed->data, sealed->len }, &out,
+		       NULL);
 	if (rc == TD_OK) {
 		assert_int_equal(out.len, sizeof(plain));
 		assert_memory_equal(out.data, plain, sizeof(plain));
@@ -79,7 +80,8 @@ test_each_member_of_the_associated_data_counts(void **state)
 
 	td_buf_init(&sealed, 1000);
 	assert_int_equal(seal_close(f->seal, &f->dk, &ad,
-				    (struct td_bytes){ plain, sizeof(plain) }, &sealed, NULL),
+				    (struct td_bytes){ plain, sizeof(plain) }, &sealed,
+				    NULL),
 			 TD_OK);
 	assert_int_equal(sealed.len, 12 + sizeof(plain) + 16);
 	assert_null(memmem(sealed.data, sealed.len, "secret", 6));
@@ -116,7 +118,8 @@ test_every_byte_of_a_sealed_value_counts(void **state)
 
 	td_buf_init(&sealed, 1000);
 	assert_int_equal(seal_close(f->seal, &f->dk, &ad,
-				    (struct td_bytes){ plain, sizeof(plain) }, &sealed, NULL),
+				    (struct td_bytes){ plain, sizeof(plain) }, &sealed,
+				    NULL),
 			 TD_OK);
 	full = sealed.len;
 	for (size_t i = 0; i < full; i++) {
@@ -148,7 +151,8 @@ test_nonces_differ(void **state)
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(seal_close(f->seal, &f->dk, &ad,
 					    (struct td_bytes){ plain, sizeof(plain) },
-					    i == 0 ? &a : &b, NULL), TD_OK);
+					    i == 0 ? &a : &b, NULL),
+				 TD_OK);
 	assert_memory_not_equal(a.data, b.data, 12);
 	assert_memory_not_equal(a.data + 12, b.data + 12, sizeof(plain));
 	td_buf_done(&a);
@@ -160,24 +164,30 @@ test_slot_secrets(void **state)
 {
 	struct fixture *f = *state;
 	struct td_secret *secret = td_secret_random_alnum(td_env_system(), 40);
-	struct td_secret *big = td_secret_random_alnum(td_env_system(), REC_SEALED_MAX - 27);
+	struct td_secret *big =
+		td_secret_random_alnum(td_env_system(), REC_SEALED_MAX - 27);
 	struct td_secret *back = NULL;
 	struct rec_slot slot = { .serial = 3 };
 
-	assert_int_equal(seal_slot_close(f->seal, &f->dk, "abc123", DRV_OBJECT, DRV_SLOT_A,
-					 secret, &slot, NULL), TD_OK);
+	assert_int_equal(seal_slot_close(f->seal, &f->dk, "abc123", DRV_OBJECT,
+					 DRV_SLOT_A, secret, &slot, NULL),
+			 TD_OK);
 	assert_int_equal(slot.sealed_len, 40 + 28);
 	assert_int_equal(seal_slot_open(f->seal, &f->dk, "abc123", DRV_OBJECT, DRV_SLOT_A,
-					&slot, &back, NULL), TD_OK);
+					&slot, &back, NULL),
+			 TD_OK);
 	assert_true(td_secret_equal(secret, back));
 	td_secret_free(back);
 	assert_int_equal(seal_slot_open(f->seal, &f->dk, "abc123", DRV_OBJECT, DRV_SLOT_B,
-					&slot, &back, NULL), TD_CRYPTO);
+					&slot, &back, NULL),
+			 TD_CRYPTO);
 	slot.serial = 4;
 	assert_int_equal(seal_slot_open(f->seal, &f->dk, "abc123", DRV_OBJECT, DRV_SLOT_A,
-					&slot, &back, NULL), TD_CRYPTO);
-	assert_int_equal(seal_slot_close(f->seal, &f->dk, "abc123", DRV_OBJECT, DRV_SLOT_A, big,
-					 &slot, NULL), TD_TOO_LARGE);
+					&slot, &back, NULL),
+			 TD_CRYPTO);
+	assert_int_equal(seal_slot_close(f->seal, &f->dk, "abc123", DRV_OBJECT,
+					 DRV_SLOT_A, big, &slot, NULL),
+			 TD_TOO_LARGE);
 	td_secret_free(secret);
 	td_secret_free(big);
 }
@@ -208,15 +218,17 @@ put_doc(struct fixture *f, const struct rec_cred_head *head, const struct rec_cr
 
 	td_buf_init(&b, 200);
 	rec_datakey_encode(&f->dk, &b);
-	store_commit_put(c, STORE_DATAKEY, key, rec_key_appid("abc123", key), b.data, b.len);
+	store_commit_put(c, STORE_DATAKEY, key, rec_key_appid("abc123", key), b.data,
+			 b.len);
 	td_buf_done(&b);
-	assert_int_equal(seal_cred_put(f->seal, &f->dk, "abc123", head, doc, c, NULL), TD_OK);
+	assert_int_equal(seal_cred_put(f->seal, &f->dk, "abc123", head, doc, c, NULL),
+			 TD_OK);
 	assert_int_equal(store_commit(f->s, c, version, NULL), TD_OK);
 }
 
 static enum td_rc
-get_doc(struct fixture *f, struct seal *seal, struct rec_cred_head *head, struct rec_cred *doc,
-	uint64_t *version)
+get_doc(struct fixture *f, struct seal *seal, struct rec_cred_head *head,
+	struct rec_cred *doc, uint64_t *version)
 {
 	struct store_read *r;
 	enum td_rc rc;
@@ -245,7 +257,8 @@ test_documents_of_all_sizes(void **state)
 	/* Growing and shrinking, so that chunks of a longer one before must go. */
 	static const unsigned sizes[] = { 0, 100, 1, 99, 40, 60, 0 };
 	struct fixture *f = *state;
-	struct rec_cred_head head = { .state = REC_CRED_READY, .region = "default" }, back;
+	struct rec_cred_head head = { .state = REC_CRED_READY, .region = "default" },
+			     back;
 	struct rec_cred doc, doc_back;
 	uint64_t version, v;
 
@@ -289,7 +302,9 @@ static void
 test_a_changed_document_does_not_open(void **state)
 {
 	struct fixture *f = *state;
-	struct rec_cred_head head = { .state = REC_CRED_SUSPENDED, .serial = 1, .region = "r" };
+	struct rec_cred_head head = { .state = REC_CRED_SUSPENDED,
+				      .serial = 1,
+				      .region = "r" };
 	struct rec_cred_head back;
 	struct rec_cred doc;
 	uint64_t v;
@@ -304,7 +319,8 @@ test_a_changed_document_does_not_open(void **state)
 		size_t len;
 
 		assert_int_equal(store_read_begin(f->s, &r, NULL), TD_OK);
-		assert_int_equal(store_get(r, STORE_CREDENTIAL, key, n, &sv, NULL), TD_OK);
+		assert_int_equal(store_get(r, STORE_CREDENTIAL, key, n, &sv, NULL),
+				 TD_OK);
 		len = sv.len;
 		memcpy(value, sv.data, len);
 		store_read_end(r);
@@ -379,8 +395,9 @@ many_keys(void *arg)
 		ad.appid = appid;
 		td_buf_init(&sealed, 200);
 		if (seal_datakey_new(f->seal, appid, &dk, NULL) != TD_OK ||
-		    seal_close(f->seal, &dk, &ad, (struct td_bytes){ plain, sizeof(plain) },
-			       &sealed, NULL) != TD_OK ||
+		    seal_close(f->seal, &dk, &ad,
+			       (struct td_bytes){ plain, sizeof(plain) }, &sealed,
+			       NULL) != TD_OK ||
 		    open_it(f->seal, &dk, &ad, &sealed) != TD_OK)
 			return arg;
 		td_buf_done(&sealed);
@@ -457,7 +474,8 @@ test_master_key_files(void **state)
 		{ "with a newline", HEX64 "\n", 0600, TD_OK },
 		{ "one digit more", HEX64 "0", 0400, TD_INVALID },
 		{ "two newlines", HEX64 "\n\n", 0400, TD_INVALID },
-		{ "not hex", "g0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+		{ "not hex",
+		  "g0112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
 		  0400, TD_INVALID },
 		{ "empty", "", 0400, TD_INVALID },
 		{ "others may read it", HEX64, 0404, TD_INVALID },

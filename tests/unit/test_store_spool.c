@@ -231,7 +231,8 @@ test_what_append_refuses(void **state)
 
 	open_all(f);
 	assert_int_equal(spool_append(spool_get(f->set, 0), big, 0), TD_INVALID);
-	assert_int_equal(spool_append(spool_get(f->set, 0), big, sizeof(big)), TD_INVALID);
+	assert_int_equal(spool_append(spool_get(f->set, 0), big, sizeof(big)),
+			 TD_INVALID);
 	assert_int_equal(spool_append(spool_get(f->set, 0), big, STORE_VALUE_MAX), TD_OK);
 	flush(f);
 	f->opt.bytes = 1000;
@@ -431,7 +432,8 @@ count_damaged_files(struct fixture *f)
 
 /* The file as it was with one entry less, and with it. */
 static void
-two_states(struct fixture *f, unsigned entries, unsigned char **before, unsigned char **after)
+two_states(struct fixture *f, unsigned entries, unsigned char **before,
+	   unsigned char **after)
 {
 	f->opt.env = &support_env;
 	f->store_opt.max_bytes = 1 * MIB;
@@ -649,7 +651,8 @@ run_child(const char *dir, unsigned first)
 	for (unsigned i = first;; i++) {
 		while (append(&f, 0, i) == TD_UNAVAILABLE)
 			flush(&f);
-		if (i % ACK_EVERY == 0 && write(STDOUT_FILENO, &i, sizeof(i)) != sizeof(i))
+		if (i % ACK_EVERY == 0 &&
+		    write(STDOUT_FILENO, &i, sizeof(i)) != sizeof(i))
 			return 1;
 	}
 }
@@ -702,7 +705,8 @@ test_a_killed_process_loses_nothing(void **state)
 		flush(f);
 		struct tally t = check_audit(f); /* contiguous, no double */
 		if (t.next[0] <= last)
-			fail_msg("round %u, %u acks: entry %u was acknowledged, %u came out",
+			fail_msg("round %u, %u acks: entry %u was acknowledged, %u came "
+				 "out",
 				 round, acks, last, t.next[0]);
 		first = t.next[0];
 		close_all(f);

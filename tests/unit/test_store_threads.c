@@ -165,9 +165,11 @@ test_no_increment_is_lost(void **state)
 	assert_int_equal(store_watch(f->s, count_touch, &touches), TD_OK);
 	for (unsigned i = 0; i < WRITERS + READERS; i++) {
 		work[i] = (struct work){ .s = f->s, .index = i, .stop = &stop };
-		assert_int_equal(pthread_create(&threads[i], NULL,
-						i < WRITERS ? write_counters : read_counters,
-						&work[i]), 0);
+		assert_int_equal(
+			pthread_create(&threads[i], NULL,
+				       i < WRITERS ? write_counters : read_counters,
+				       &work[i]),
+			0);
 	}
 	for (unsigned i = 0; i < WRITERS; i++)
 		pthread_join(threads[i], NULL);
@@ -259,7 +261,8 @@ test_all_reader_slots_taken(void **state)
 	pthread_barrier_init(&release, NULL, 5);
 	for (int i = 0; i < 4; i++) {
 		holders[i] = (struct holder){ f->s, &held, &release, TD_OK };
-		assert_int_equal(pthread_create(&threads[i], NULL, hold_read, &holders[i]), 0);
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, hold_read, &holders[i]), 0);
 	}
 	pthread_barrier_wait(&held);
 	for (int i = 0; i < 4; i++)
