@@ -463,6 +463,29 @@ def test_a_unix_socket(ctl, api, appid):
     assert url in ctl("status", env={"TENANTD_URL": url}).stdout
 
 
+def test_tls(ctl, testbed, tmp_path):
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=tenantd",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out",
+                    certificate], check=True, capture_output=True, timeout=30)
+    key.chmod(0o400)
+    daemon = testbed.start_tenantd("ctl-tls", patch={"listeners": [
+        {"name": "control", "address": "127.0.0.1:0", "routes": list(ROUTES)},
+        {"name": "tls", "address": "127.0.0.1:0", "routes": list(ROUTES),
+         "tls": {"certificate_file": str(certificate), "key_file": str(key)}}]})
+    env = {"TENANTD_URL": daemon.url("tls").replace("http:", "https:"),
+           "TENANTD_TOKEN_FILE": str(daemon.token_path)}
+    assert ctl("status", "--ca-file", certificate, env=env).stdout.startswith(
+        f"tenantd at {env['TENANTD_URL']}: ready\n")
+    ctl("token", "list", "--ca-file", certificate, env=env)
+    # Whom it cannot check it does not talk to.
+    done = ctl("token", "list", env=env, status=UNREACHABLE)
+    assert "certificate" in done.stderr
+    ctl("token", "list", "--ca-file", tmp_path / "nosuch.crt", env=env, status=USAGE)
+    daemon.stop()
+
+
 def test_the_state_folder_says_where_and_who(ctl, tenantd, appid):
     nothing = {"TENANTD_URL": "", "TENANTD_TOKEN_FILE": ""}
     env = {**nothing, "TENANTD_STATE": str(tenantd.state_dir)}
