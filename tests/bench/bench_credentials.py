@@ -54,7 +54,7 @@ def wrk(url, connections, script=None, argument=None):
 def filled(folder, count):
     """A tenantd, not running, with that many tenants; its tokens file."""
     daemon = Tenantd(folder, [config.region(Nowhere(folder), Nowhere(folder))], patch={
-        "api": {"threads": 1}, "engine": {"verify_interval": "0"},
+        "api": {"threads": 1}, "engine": {"verify_interval": 0},
         "store": {"max_bytes": "32Gi"}})
     daemon.ready_path = "/healthz"
     daemon.prepare()

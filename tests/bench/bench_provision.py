@@ -50,7 +50,7 @@ def main():
             bed.Testbed(Path(tmp)) as testbed:
         trace = Path(tmp) / "trace.ndjson"
         daemon = testbed.start_tenantd(patch={"trace_file": str(trace),
-                                              "engine": {"verify_interval": "0"}})
+                                              "engine": {"verify_interval": 0}})
         first = bare(testbed, "ra")
         took = through_tenantd(testbed, daemon)
         second = bare(testbed, "rb")

@@ -6,7 +6,7 @@ import pytest
 from tests.testbed import clients
 from tests.fault import check
 
-QUICK = {"engine": {"delete_grace": "0", "backoff_min": "50ms", "backoff_max": "1s",
+QUICK = {"engine": {"delete_grace": 0, "backoff_min": "50ms", "backoff_max": "1s",
                     "call_timeout": "3s"}}
 
 

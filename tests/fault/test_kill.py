@@ -12,7 +12,7 @@ from tests.testbed import clients
 from tests.fault import check
 from tests.fault.crash import CrashAt, library
 
-QUICK = {"engine": {"delete_grace": "0", "backoff_min": "50ms", "backoff_max": "500ms",
+QUICK = {"engine": {"delete_grace": 0, "backoff_min": "50ms", "backoff_max": "500ms",
                     "call_timeout": "1s"}}
 
 

@@ -3,7 +3,7 @@ from tests.testbed import clients
 from tests.testbed.clients import expect
 from tests.testbed.process import wait_until
 
-TENANTD_CONFIG = {"engine": {"delete_grace": "0"}}
+TENANTD_CONFIG = {"engine": {"delete_grace": 0}}
 
 
 def test_a_bucket_goes_only_by_its_own_delete(testbed, api, new_appid):

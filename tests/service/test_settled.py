@@ -5,7 +5,7 @@ import time
 from tests.testbed import clients
 from tests.testbed.clients import expect
 
-TENANTD_CONFIG = {"engine": {"verify_interval": "0"}}
+TENANTD_CONFIG = {"engine": {"verify_interval": 0}}
 
 
 def calls(daemon):
