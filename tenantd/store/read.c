@@ -6,6 +6,7 @@
  */
 #include "internal.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,7 @@ store_read_begin(struct store *s, struct store_read **ret_read, struct td_err *r
 	}
 	if (rc != TD_OK)
 		return rc;
+	assert(r != NULL);
 	r->active = true;
 	*ret_read = r;
 	return TD_OK;

@@ -304,6 +304,7 @@ seal_open(struct seal *s, const struct rec_datakey *dk, const struct seal_ad *ad
 }
 
 enum td_rc
+/* NOLINTNEXTLINE(readability-function-size): the contract has its parameters */
 seal_slot_close(struct seal *s, const struct rec_datakey *dk, const char *appid,
 		enum drv_resource r, enum drv_slot_id id, const struct td_secret *secret,
 		struct rec_slot *slot, struct td_err *reterr)
@@ -329,6 +330,7 @@ seal_slot_close(struct seal *s, const struct rec_datakey *dk, const char *appid,
 }
 
 enum td_rc
+/* NOLINTNEXTLINE(readability-function-size): the contract has its parameters */
 seal_slot_open(struct seal *s, const struct rec_datakey *dk, const char *appid,
 	       enum drv_resource r, enum drv_slot_id id, const struct rec_slot *slot,
 	       struct td_secret **ret_secret, struct td_err *reterr)

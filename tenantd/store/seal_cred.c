@@ -60,6 +60,7 @@ cred_ad(const char *appid, uint64_t serial)
 }
 
 enum td_rc
+/* NOLINTNEXTLINE(readability-function-size): the contract has its parameters */
 seal_cred_put(struct seal *s, const struct rec_datakey *dk, const char *appid,
 	      const struct rec_cred_head *head, const struct rec_cred *doc,
 	      struct store_commit *c, struct td_err *reterr)
@@ -97,8 +98,10 @@ seal_cred_put(struct seal *s, const struct rec_datakey *dk, const char *appid,
 	return rc;
 }
 
-/* What chunk 0 holds, borrowed from it. */
+/* A document that is being read: what it belongs to and what chunk 0 holds, borrowed. */
 struct opened {
+	struct seal_ad ad;
+	size_t total;	      /* sealed bytes over all chunks */
 	struct td_bytes head; /* encoded */
 	struct td_bytes rest; /* sealed bytes of this chunk */
 };
@@ -127,18 +130,19 @@ read_head(const struct store_value *v, const char *appid, struct opened *ret_par
 
 /* Add the other chunks to what chunk 0 holds. */
 static enum td_rc
-gather(struct store_read *r, const char *appid, const struct opened *parts, size_t total,
-       struct td_buf *out, struct td_err *reterr)
+gather(struct store_read *r, const struct opened *parts, struct td_buf *out,
+       struct td_err *reterr)
 {
 	enum td_rc rc = TD_OK;
 
 	td_buf_add(out, parts->rest.data, parts->rest.len);
-	for (uint8_t i = 1; i < CHUNKS_MAX && out->len < total && rc == TD_OK; i++) {
+	for (uint8_t i = 1; i < CHUNKS_MAX && out->len < parts->total && rc == TD_OK;
+	     i++) {
 		unsigned char key[STORE_KEY_MAX];
 		struct store_value v;
 
 		rc = store_get(r, STORE_CREDENTIAL, key,
-			       rec_key_credential(appid, i, key), &v, reterr);
+			       rec_key_credential(parts->ad.appid, i, key), &v, reterr);
 		if (rc == TD_OK)
 			td_buf_add(out, v.data, v.len);
 	}
@@ -164,10 +168,10 @@ load_datakey(struct store_read *r, const char *appid, struct rec_datakey *ret_dk
 /* With the cached key first: that costs no store read. A key that does not open may be an
  * old one, so the record decides. */
 static enum td_rc
-open_document(struct seal *s, struct store_read *r, const struct seal_ad *ad,
-	      const struct opened *parts, struct td_bytes sealed, struct td_buf *plain,
-	      struct td_err *reterr)
+open_document(struct seal *s, struct store_read *r, const struct opened *parts,
+	      struct td_bytes sealed, struct td_buf *plain, struct td_err *reterr)
 {
+	const struct seal_ad *ad = &parts->ad;
 	struct seal_entry *e = seal_cache_slot(&s->cache, ad->appid);
 	struct rec_datakey dk;
 	enum td_rc rc;
@@ -189,9 +193,8 @@ open_document(struct seal *s, struct store_read *r, const struct seal_ad *ad,
 }
 
 static enum td_rc
-read_document(struct seal *s, struct store_read *r, const struct seal_ad *ad,
-	      const struct opened *parts, size_t total, struct rec_cred *doc,
-	      struct td_err *reterr)
+read_document(struct seal *s, struct store_read *r, const struct opened *parts,
+	      struct rec_cred *doc, struct td_err *reterr)
 {
 	struct td_bytes sealed = parts->rest;
 	struct td_buf all, plain;
@@ -199,14 +202,14 @@ read_document(struct seal *s, struct store_read *r, const struct seal_ad *ad,
 
 	td_buf_init(&all, DOC_MAX);
 	td_buf_init_secret(&plain, DOC_MAX);
-	if (sealed.len < total) {
-		rc = gather(r, ad->appid, parts, total, &all, reterr);
+	if (sealed.len < parts->total) {
+		rc = gather(r, parts, &all, reterr);
 		sealed = (struct td_bytes){ all.data, all.len };
 	}
-	if (rc == TD_OK && sealed.len != total)
-		rc = damaged(ad->appid, reterr);
+	if (rc == TD_OK && sealed.len != parts->total)
+		rc = damaged(parts->ad.appid, reterr);
 	if (rc == TD_OK)
-		rc = open_document(s, r, ad, parts, sealed, &plain, reterr);
+		rc = open_document(s, r, parts, sealed, &plain, reterr);
 	if (rc == TD_OK)
 		rc = rec_cred_decode(plain.data, plain.len, doc, reterr);
 	td_buf_done(&all);
@@ -215,6 +218,7 @@ read_document(struct seal *s, struct store_read *r, const struct seal_ad *ad,
 }
 
 enum td_rc
+/* NOLINTNEXTLINE(readability-function-size): the contract has its parameters */
 seal_cred_get(struct seal *s, struct store_read *r, const char *appid,
 	      struct rec_cred_head *ret_head, struct rec_cred *doc, uint64_t *ret_version,
 	      struct td_err *reterr)
@@ -223,7 +227,6 @@ seal_cred_get(struct seal *s, struct store_read *r, const char *appid,
 	struct rec_cred_head head;
 	struct opened parts = { 0 };
 	struct store_value v;
-	struct seal_ad ad;
 	enum td_rc rc;
 
 	rc = store_get(r, STORE_CREDENTIAL, key, rec_key_credential(appid, 0, key), &v,
@@ -239,8 +242,9 @@ seal_cred_get(struct seal *s, struct store_read *r, const char *appid,
 	if (doc != NULL && head.total_len == 0) {
 		memset(doc, 0, sizeof(*doc));
 	} else if (doc != NULL) {
-		ad = cred_ad(appid, head.serial);
-		rc = read_document(s, r, &ad, &parts, head.total_len, doc, reterr);
+		parts.ad = cred_ad(appid, head.serial);
+		parts.total = head.total_len;
+		rc = read_document(s, r, &parts, doc, reterr);
 		if (rc != TD_OK)
 			return rc;
 	}

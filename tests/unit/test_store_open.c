@@ -5,6 +5,8 @@
  */
 #include "test_store_support.h"
 
+#include "base/crypto.h"
+
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -248,7 +250,7 @@ test_damaged_meta_pages(void **state)
 			const char *what = must_be_noticed(i, txn[page] > txn[1 - page]);
 			int rc;
 
-			write_at(f, (off_t)(page * PAGE + i), &bad, 1);
+			write_at(f, (off_t)page * PAGE + i, &bad, 1);
 			rc = open_in_child(f);
 			write_at(f, 0, keep, sizeof(keep));
 			if (rc == -1)
@@ -296,7 +298,7 @@ test_a_zeroed_root_page(void **state)
 	read_at(f, 144, &txn[0], 8);
 	read_at(f, PAGE + 144, &txn[1], 8);
 	newest = txn[1] > txn[0] ? 1 : 0;
-	read_at(f, (off_t)(newest * PAGE + 128), &root, 8);
+	read_at(f, (off_t)newest * PAGE + 128, &root, 8);
 	write_at(f, (off_t)(root * PAGE), zeros, PAGE);
 	assert_int_equal(try_open(f, &err), TD_CORRUPT);
 	assert_non_null(strstr(err.detail, "root page"));
@@ -387,18 +389,17 @@ raw_close(struct raw *raw)
 }
 
 static void
-raw_put(struct raw *raw, MDB_dbi dbi, const void *key, size_t key_len, uint64_t version,
-	const void *value, size_t len)
+raw_put(struct raw *raw, MDB_dbi dbi, struct td_bytes key, uint64_t version,
+	struct td_bytes value)
 {
 	unsigned char kept[64], all[128];
 	uint64_t le = htole64(version);
-	MDB_val k = { .mv_size = key_len, .mv_data = kept };
-	MDB_val v = { .mv_size = 8 + len, .mv_data = all };
+	MDB_val k = { .mv_size = key.len, .mv_data = kept };
+	MDB_val v = { .mv_size = 8 + value.len, .mv_data = all };
 
-	memcpy(kept, key, key_len);
+	memcpy(kept, key.data, key.len);
 	memcpy(all, &le, 8);
-	if (len > 0)
-		memcpy(all + 8, value, len);
+	memcpy(all + 8, value.data, value.len);
 	assert_int_equal(mdb_put(raw->txn, dbi, &k, &v, 0), 0);
 }
 
@@ -417,7 +418,8 @@ set_schema(struct raw *raw, uint32_t schema)
 {
 	uint32_t le = htole32(schema);
 
-	raw_put(raw, raw->meta, "store.schema", 12, 1, &le, sizeof(le));
+	raw_put(raw, raw->meta, (struct td_bytes){ "store.schema", 12 }, 1,
+		(struct td_bytes){ &le, sizeof(le) });
 }
 
 static void
@@ -455,8 +457,10 @@ test_schema_0_is_upgraded(void **state)
 	raw_open(f, &raw);
 	set_schema(&raw, 0);
 	raw_del(&raw, raw.meta, "store.clock");
-	raw_put(&raw, raw.tenant, "abc123", 6, 77000, "old", 3);
-	raw_put(&raw, raw.audit, &be, sizeof(be), 76000, "12345678 entry", 14);
+	raw_put(&raw, raw.tenant, (struct td_bytes){ "abc123", 6 }, 77000,
+		(struct td_bytes){ "old", 3 });
+	raw_put(&raw, raw.audit, (struct td_bytes){ &be, sizeof(be) }, 76000,
+		(struct td_bytes){ "12345678 entry", 14 });
 	raw_close(&raw);
 
 	s = support_open(&opt);

@@ -114,7 +114,7 @@ static inline uint64_t
 support_get(struct store *s, const char *key, char *out, size_t size)
 {
 	struct td_err err = { .rc = TD_OK };
-	struct store_value v;
+	struct store_value v = { 0 };
 	struct store_read *r;
 
 	if (store_read_begin(s, &r, &err) != TD_OK ||

@@ -93,7 +93,7 @@ static enum td_rc
 step(struct work *w, unsigned counter)
 {
 	struct store_commit *c = store_commit_new(STORE_NORMAL);
-	struct store_value v[2];
+	struct store_value v[2] = { 0 };
 	uint64_t n;
 	char key[32];
 
