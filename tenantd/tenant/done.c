@@ -384,7 +384,6 @@ part_absent(struct outcome *o)
 	p->intent.verb = REC_VERB_ENSURE;
 	p->intent.access = (uint8_t)tenant_access(v, r);
 	p->intent.absent_before = 1;
-	p->intent.generation = v->rec.generation;
 	p->intent_open = true;
 	p->intent_mark = TENANT_PUT;
 }

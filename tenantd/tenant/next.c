@@ -193,13 +193,15 @@ choose_part(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 static void
 record_crash(struct tenant_part *p, int64_t now_ms)
 {
-	if (p->busy || !p->intent_open || p->intent.verb != REC_VERB_ENSURE)
+	if (p->busy || !p->intent_open || p->intent.verb != REC_VERB_ENSURE ||
+	    p->intent.generation == 0)
 		return;
-	if (p->intent.started_ms == 0 || p->rec.failures > 0)
-		return;
-	p->rec.failures = 1;
-	p->rec.due_ms = 0;
-	tenant_part_touch(p);
+	if (p->rec.failures == 0) {
+		p->rec.failures = 1;
+		p->rec.due_ms = 0;
+		tenant_part_touch(p);
+	}
+	p->intent.generation = 0;
 	p->intent.started_ms = now_ms;
 	p->intent_mark = TENANT_PUT;
 }

@@ -89,7 +89,7 @@ tenant_part_quiet_at(const struct tenant_view *v, const struct tenant_part *p, i
 		return sane_due(v, p->rec.due_ms, now_ms);
 	if (p->intent.started_ms == 0) /* recorded, never begun: nothing could come late */
 		return now_ms;
-	if (p->rec.failures == 0) /* under way, or cut off by a crash a moment ago */
+	if (p->intent.generation != 0) /* under way, or cut off by a crash a moment ago */
 		return now_ms + v->rules.late_ms;
 	return sane_due(v, p->intent.started_ms + v->rules.late_ms, now_ms);
 }
@@ -116,6 +116,7 @@ tenant_part_failed(struct tenant_view *v, struct tenant_part *p, enum tenant_pac
 	      (int64_t)td_random_below(v->env, (uint64_t)(delay - delay / 2) + 1);
 	if (p->intent_open && p->intent.verb == REC_VERB_ENSURE) {
 		p->intent.started_ms = now_ms; /* its last request may come late from now on */
+		p->intent.generation = 0;
 		p->intent_mark = TENANT_PUT;
 	}
 	/* Without an open intent due_ms may also hold back removals: keep the later. */

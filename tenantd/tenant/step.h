@@ -6,6 +6,10 @@
  *   failures > 0: nothing at all is tried before due_ms;
  *   failures = 0: nothing is removed before due_ms (a request of an earlier attempt that was
  *                 never answered may still arrive; see tenant_rules.late_ms).
+ * And the open intent of an ENSURE:
+ *   started_ms = 0:   recorded, never begun;
+ *   generation != 0:  an attempt for that generation is under way, or a crash cut it off;
+ *   generation = 0:   the last attempt ended without success, at started_ms.
  */
 #pragma once
 

@@ -233,8 +233,8 @@ look(struct world *w, unsigned tenant)
 	for (size_t i = 0; i < v->bucket_len; i++) {
 		const struct rec_bucket *b = &v->buckets[i].rec;
 
-		m_tell(w, "  %s: state %d mode %d quota %llu, observed %d mode %d quota %llu due %lld",
-		       v->buckets[i].name, b->state, b->mode, (unsigned long long)b->quota_bytes,
+		m_tell(w, "  %s %s: state %d mode %d quota %llu, observed %d mode %d quota %llu due %lld",
+		       v->appid, v->buckets[i].name, b->state, b->mode, (unsigned long long)b->quota_bytes,
 		       b->observed, b->observed_mode, (unsigned long long)b->observed_quota,
 		       (long long)(b->remove_due_ms > 1 ? b->remove_due_ms - w->now_ms :
 							  b->remove_due_ms));
@@ -254,6 +254,8 @@ look(struct world *w, unsigned tenant)
 	} else {
 		start_step(w, j);
 		job_end(j);
+		/* A view for verifying cannot tell that nothing is pending. */
+		e->look = e->look || (verify && v->want_pending);
 	}
 	tenant_view_done(v);
 	free(v);

@@ -312,12 +312,14 @@ hostile(struct world *w, unsigned i)
 	m_tell(w, "%s: an operator lays hands on it", t->appid);
 }
 
+/* Not into a bucket that was cut off between its making and its mark: that it is ours could
+ * not be told any more, by no driver. */
 static void
 writes(struct world *w, unsigned i)
 {
 	struct m_bucket *b = &w->t[i].site.bucket[m_below(w, M_BUCKETS)];
 
-	if (m_object_works(w, i) && b->exists && !b->foreign)
+	if (m_object_works(w, i) && strcmp(b->mark, M_OURS) == 0)
 		b->objects += 1 + m_below(w, 9);
 	if (m_database_works(w, i))
 		w->t[i].site.db.data++;
