@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
+static void set_text(struct mongo_tenant *t, const char *reason, const char *fmt,
+		     va_list ap) TD_PRINTF(3, 0);
+
 static void
 set_text(struct mongo_tenant *t, const char *reason, const char *fmt, va_list ap)
 {
