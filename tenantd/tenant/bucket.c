@@ -70,8 +70,8 @@ tenant_bucket_unmade(const struct tenant_view *v, const struct rec_bucket *b)
 {
 	const struct tenant_part *p = &v->part[DRV_OBJECT];
 
-	return b->state == REC_BUCKET_CLAIMING && b->remove_due_ms != 0 && !p->rec.claimed &&
-	       !p->intent_open;
+	return b->state == REC_BUCKET_CLAIMING && b->remove_due_ms != 0 &&
+	       !p->rec.claimed && !p->intent_open;
 }
 
 /* The mode is known and as it should be. */
@@ -97,14 +97,16 @@ unsure(const struct tenant_view *v, const struct rec_bucket *b)
 }
 
 bool
-tenant_bucket_waits(const struct tenant_view *v, const struct rec_bucket *b, int64_t now_ms)
+tenant_bucket_waits(const struct tenant_view *v, const struct rec_bucket *b,
+		    int64_t now_ms)
 {
 	return (tenant_bucket_remove_now(v, b, now_ms) || unsure(v, b)) &&
 	       tenant_part_quiet_at(v, &v->part[DRV_OBJECT], now_ms) > now_ms;
 }
 
 bool
-tenant_bucket_work(const struct tenant_view *v, const struct rec_bucket *b, int64_t now_ms)
+tenant_bucket_work(const struct tenant_view *v, const struct rec_bucket *b,
+		   int64_t now_ms)
 {
 	const struct tenant_part *p = &v->part[DRV_OBJECT];
 	bool none = tenant_access(v, DRV_OBJECT) == DRV_ACCESS_NONE;

@@ -10,29 +10,15 @@
  * to be free: so they are durable before the backend hears of them, and a repeated
  * attempt uses the same.
  */
-#include "step.h"
+#include "outcome.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <string.h>
 
 #define PARENT_SECRET_LEN 40
 #define ACCESS_KEY_LEN 20
 #define ACCESS_SECRET_LEN 40
 #define DATABASE_SECRET_LEN 64
-
-struct outcome {
-	struct tenant_view *v;
-	struct tenant_part *p;
-	const struct tenant_action *a;
-	const struct drv_result *res;
-	int64_t now_ms;
-	/* of the buckets of this action */
-	bool changed; /* what is handed out did */
-	bool failing;
-	bool unsure; /* a late request may undo this change of access: to be made again */
-	char text[REC_TEXT_SIZE + DRV_BUCKET_NAME_SIZE]; /* of the first one that fails */
-};
 
 /* BACKEND_REFUSED -> BackendRefused: a reason for conditions. */
 static void
@@ -84,9 +70,10 @@ static void
 part_foreign(struct outcome *o, const char *reason)
 {
 	struct tenant_part *p = o->p;
-	const char *text = o->res->message[0] != '\0' ?
-				   o->res->message :
-				   "An object of that name exists that is not ours; it is left alone.";
+	const char *text = o->res->message[0] != '\0'
+				   ? o->res->message
+				   : "An object of that name exists that is not ours; it "
+				     "is left alone.";
 
 	if (!p->rec.claimed && p->intent_open) {
 		drop_minted(p);
@@ -130,180 +117,13 @@ part_ready(struct outcome *o)
 	struct tenant_part *p = o->p;
 
 	if (o->v->rec.phase == REC_DELETING)
-		tenant_cond_unready(p, "Deleting", "The tenant is being deleted.", o->now_ms);
+		tenant_cond_unready(p, "Deleting", "The tenant is being deleted.",
+				    o->now_ms);
 	else if (p->rec.access == DRV_ACCESS_NONE)
-		tenant_cond_unready(p, "Suspended", "The tenant is suspended.", o->now_ms);
+		tenant_cond_unready(p, "Suspended", "The tenant is suspended.",
+				    o->now_ms);
 	else
 		tenant_cond_set(p, REC_COND_READY, "Ready", "", o->now_ms);
-}
-
-/* The condition for buckets of somebody else's, on a part that itself is ours. */
-static void
-bucket_foreign(struct outcome *o)
-{
-	struct tenant_view *v = o->v;
-	char text[REC_TEXT_SIZE] = "A bucket exists that is not ours; it is left alone.";
-
-	if (o->a->resource != DRV_OBJECT)
-		return;
-	if (v->bucket_foreign == 0) {
-		if (v->buckets_more) /* not all were counted */
-			return;
-		tenant_cond_clear(o->p, REC_COND_FOREIGN, o->now_ms);
-		return;
-	}
-	for (size_t i = 0; i < v->bucket_len; i++) {
-		const struct tenant_bucket *b = &v->buckets[i];
-
-		if (b->rec.state == REC_BUCKET_FOREIGN && b->mark != TENANT_DEL) {
-			(void)snprintf(text, sizeof(text),
-				       "Bucket \"%s\" exists and is not ours; it is left alone.",
-				       b->name);
-			break;
-		}
-	}
-	tenant_cond_set(o->p, REC_COND_FOREIGN, TENANT_BUCKET_FOREIGN, text, o->now_ms);
-}
-
-/* ---- buckets ---- */
-
-static void
-bucket_state(struct outcome *o, struct tenant_bucket *b, enum rec_bucket_state state)
-{
-	if (b->rec.state == REC_BUCKET_FOREIGN && o->v->bucket_foreign > 0)
-		o->v->bucket_foreign--;
-	if (state == REC_BUCKET_FOREIGN)
-		o->v->bucket_foreign++;
-	b->rec.state = (uint8_t)state;
-	b->mark = TENANT_PUT;
-}
-
-static void
-bucket_message(struct tenant_bucket *b, const char *text)
-{
-	if (strcmp(b->rec.message, text) == 0)
-		return;
-	tenant_text(b->rec.message, sizeof(b->rec.message), text);
-	b->mark = TENANT_PUT;
-}
-
-static void
-bucket_failed(struct outcome *o, struct tenant_bucket *b, const struct drv_bucket *d)
-{
-	const char *text = d->detail[0] != '\0' ? d->detail : td_rc_info(d->rc)->text;
-
-	bucket_message(b, text);
-	if (!o->failing)
-		(void)snprintf(o->text, sizeof(o->text), "Bucket \"%s\": %s", b->name, text);
-	o->failing = true;
-}
-
-static const char not_ours[] = "The bucket exists and is not ours; it is left alone.";
-
-/* A look at one bucket that nobody had looked at, that was foreign, or that is ours. */
-static void
-bucket_observed(struct outcome *o, struct tenant_bucket *b, const struct drv_bucket *d)
-{
-	switch ((enum rec_bucket_state)b->rec.state) {
-	case REC_BUCKET_NEW:
-	case REC_BUCKET_FOREIGN:
-		if (d->presence == DRV_ABSENT) {
-			bucket_state(o, b, REC_BUCKET_CLAIMING);
-			bucket_message(b, "");
-		} else if (d->presence == DRV_OURS || d->presence == DRV_FOREIGN) {
-			if (b->rec.state == REC_BUCKET_NEW)
-				bucket_state(o, b, REC_BUCKET_FOREIGN);
-			bucket_message(b, not_ours);
-		} else {
-			bucket_failed(o, b, d);
-		}
-		return;
-	case REC_BUCKET_OURS:
-		if (b->rec.observed && (d->presence == DRV_ABSENT || d->rc != TD_OK)) {
-			b->rec.observed = 0;
-			b->mark = TENANT_PUT;
-		}
-		return;
-	case REC_BUCKET_CLAIMING:
-	case REC_BUCKET_REMOVING:
-		return;
-	}
-}
-
-static void
-bucket_removed(struct outcome *o, struct tenant_bucket *b, const struct drv_bucket *d)
-{
-	if (d->rc == TD_OK || d->presence == DRV_FOREIGN || d->rc == TD_FOREIGN) {
-		/* Gone, or never ours: in both cases none of the tenant's any more. */
-		if (d->presence != DRV_FOREIGN && o->res->more && d->presence != DRV_ABSENT)
-			return; /* not finished */
-		tenant_bucket_drop(o->v, b);
-		o->changed = true;
-		return;
-	}
-	if (d->rc == TD_BUCKET_NOT_EMPTY && o->v->rec.phase != REC_DELETING) {
-		bucket_state(o, b, REC_BUCKET_OURS);
-		b->rec.remove_due_ms = 0;
-		b->rec.purge = 0;
-		b->rec.observed = 0;
-		bucket_message(b, "bucket_not_empty");
-		o->changed = true;
-		return;
-	}
-	bucket_failed(o, b, d);
-}
-
-static void
-bucket_ensured(struct outcome *o, struct tenant_bucket *b, const struct drv_bucket *d)
-{
-	enum drv_bucket_mode mode;
-
-	if (d->rc != TD_OK || d->presence == DRV_FOREIGN) {
-		bool foreign = d->rc == TD_FOREIGN || d->presence == DRV_FOREIGN;
-
-		if (foreign && b->rec.state == REC_BUCKET_CLAIMING) {
-			bucket_state(o, b, REC_BUCKET_FOREIGN);
-			b->rec.remove_due_ms = 0;
-			bucket_message(b, not_ours);
-		} else {
-			bucket_failed(o, b, d);
-		}
-		return;
-	}
-	if (b->rec.state == REC_BUCKET_CLAIMING)
-		bucket_state(o, b, b->rec.remove_due_ms != 0 ? REC_BUCKET_REMOVING :
-							       REC_BUCKET_OURS);
-	mode = tenant_bucket_effective(d->mode, o->a->access);
-	/* Under a fence "readonly" has two forms; only a mode still desired tells which. */
-	b->rec.observed = mode == d->mode || mode == DRV_BUCKET_PRIVATE ||
-			  b->rec.mode == (uint8_t)d->mode;
-	if (o->unsure)
-		b->rec.observed = 0;
-	b->rec.observed_mode = b->rec.observed ? (uint8_t)mode : 0;
-	b->rec.observed_quota = b->rec.observed ? d->quota_bytes : 0;
-	if (b->rec.observed && o->p->rec.due_ms > o->now_ms)
-		b->rec.observed_quota = TENANT_QUOTA_UNSURE;
-	b->mark = TENANT_PUT;
-	bucket_message(b, "");
-	o->changed = true;
-}
-
-static void
-apply_buckets(struct outcome *o)
-{
-	for (size_t i = 0; i < o->a->bucket_count; i++) {
-		const struct drv_bucket *d = &o->a->buckets[i];
-		struct tenant_bucket *b = tenant_view_bucket(o->v, d->name);
-
-		if (b == NULL || b->mark == TENANT_DEL)
-			continue; /* its record went meanwhile */
-		if (o->a->verb == TENANT_OBSERVE)
-			bucket_observed(o, b, d);
-		else if (d->remove)
-			bucket_removed(o, b, d);
-		else
-			bucket_ensured(o, b, d);
-	}
 }
 
 /* ---- OBSERVE ---- */
@@ -410,7 +230,7 @@ observed_unclaimed(struct outcome *o)
 		return;
 	}
 	if (o->a->resource == DRV_OBJECT && o->v->bucket_foreign > 0) {
-		bucket_foreign(o);
+		tenant_outcome_foreign(o);
 		tenant_cond_unready(p, TENANT_BUCKET_FOREIGN,
 				    p->rec.cond[REC_COND_FOREIGN].message, o->now_ms);
 		tenant_part_failed(o->v, p, TENANT_SLOW, o->now_ms);
@@ -448,7 +268,7 @@ observed_claimed(struct outcome *o)
 	}
 	if (tenant_cond_foreign(p))
 		tenant_cond_clear(p, REC_COND_FOREIGN, o->now_ms);
-	bucket_foreign(o);
+	tenant_outcome_foreign(o);
 	if (o->failing) {
 		tenant_cond_unready(p, "BucketFailed", o->text, o->now_ms);
 		tenant_part_failed(o->v, p, TENANT_BACKOFF, o->now_ms);
@@ -471,7 +291,7 @@ static void
 observed(struct outcome *o)
 {
 	tenant_cond_clear(o->p, REC_COND_UNREACHABLE, o->now_ms);
-	apply_buckets(o);
+	tenant_outcome_buckets(o);
 	if (o->p->rec.claimed)
 		observed_claimed(o);
 	else
@@ -503,24 +323,6 @@ slots_live(struct outcome *o)
 	}
 }
 
-static bool
-bucket_left(const struct outcome *o)
-{
-	const struct tenant_view *v = o->v;
-
-	if (o->a->resource != DRV_OBJECT)
-		return false;
-	for (size_t i = 0; i < v->bucket_len; i++) {
-		const struct tenant_bucket *b = &v->buckets[i];
-
-		if (b->mark == TENANT_DEL || !tenant_bucket_work(v, &b->rec, o->now_ms))
-			continue;
-		if (!tenant_bucket_waits(v, &b->rec, o->now_ms))
-			return true; /* what only waits holds up nothing */
-	}
-	return v->buckets_more;
-}
-
 static void
 record_ensured(struct outcome *o)
 {
@@ -535,7 +337,8 @@ record_ensured(struct outcome *o)
 	p->rec.failures = 0;
 	p->rec.claimed = 1;
 	/* While unsure the record says NONE, so that the repetition may unlock too. */
-	p->rec.access = (uint8_t)(o->unsure && o->a->unlock ? DRV_ACCESS_NONE : o->a->access);
+	p->rec.access =
+		(uint8_t)(o->unsure && o->a->unlock ? DRV_ACCESS_NONE : o->a->access);
 	p->rec.access_known = !o->unsure;
 	if (o->res->identity[0] != '\0')
 		tenant_text(p->rec.identity, sizeof(p->rec.identity), o->res->identity);
@@ -578,12 +381,12 @@ ensured(struct outcome *o)
 		return;
 	}
 	record_ensured(o);
-	apply_buckets(o);
-	bucket_foreign(o);
+	tenant_outcome_buckets(o);
+	tenant_outcome_foreign(o);
 	if (o->failing) {
 		tenant_cond_unready(p, "BucketFailed", o->text, o->now_ms);
 		tenant_part_failed(o->v, p, TENANT_BACKOFF, o->now_ms);
-	} else if (bucket_left(o)) {
+	} else if (tenant_outcome_left(o)) {
 		tenant_cond_unready(p, "Pending", "Buckets are being brought about.",
 				    o->now_ms);
 	} else {
@@ -609,7 +412,7 @@ removed(struct outcome *o)
 	p->rec.due_ms = 0;
 	tenant_part_touch(p);
 	tenant_cond_clear(p, REC_COND_UNREACHABLE, o->now_ms);
-	apply_buckets(o);
+	tenant_outcome_buckets(o);
 	if (o->failing) {
 		tenant_cond_unready(p, "BucketFailed", o->text, o->now_ms);
 		tenant_part_failed(o->v, p, TENANT_BACKOFF, o->now_ms);
@@ -617,7 +420,7 @@ removed(struct outcome *o)
 	}
 	if (o->res->more && o->res->progress == 0) /* something holds it up */
 		tenant_part_failed(o->v, p, TENANT_BACKOFF, o->now_ms);
-	if (o->res->more || o->a->bucket_count > 0 || bucket_left(o))
+	if (o->res->more || o->a->bucket_count > 0 || tenant_outcome_left(o))
 		return;
 	p->rec.gone = 1;
 	p->rec.claimed = 0;
@@ -641,8 +444,8 @@ remove_failed(struct outcome *o, enum td_rc rc)
 			part_foreign(o, "Foreign");
 			p->rec.gone = 1;
 		} else {
-			tenant_cond_set(p, REC_COND_FOREIGN, "Foreign",
-					message_of(o, rc), o->now_ms);
+			tenant_cond_set(p, REC_COND_FOREIGN, "Foreign", message_of(o, rc),
+					o->now_ms);
 			tenant_part_failed(o->v, p, TENANT_BACKOFF, o->now_ms);
 		}
 		return;
@@ -654,8 +457,11 @@ void
 tenant_done(struct tenant_view *v, const struct tenant_action *action, enum td_rc rc,
 	    const struct drv_result *result, const struct td_err *err, int64_t now_ms)
 {
-	struct outcome o = { .v = v, .p = &v->part[action->resource], .a = action,
-			     .res = result, .now_ms = now_ms };
+	struct outcome o = { .v = v,
+			     .p = &v->part[action->resource],
+			     .a = action,
+			     .res = result,
+			     .now_ms = now_ms };
 	enum tenant_settle how =
 		action->verb == TENANT_OBSERVE ? TENANT_SETTLE_KEEP : TENANT_SETTLE_EXACT;
 
@@ -668,7 +474,8 @@ tenant_done(struct tenant_view *v, const struct tenant_action *action, enum td_r
 		tenant_conclude(v, TENANT_SETTLE_KEEP, now_ms);
 		return;
 	}
-	if (rc == TD_OK && result->presence == DRV_FOREIGN && action->verb != TENANT_OBSERVE)
+	if (rc == TD_OK && result->presence == DRV_FOREIGN &&
+	    action->verb != TENANT_OBSERVE)
 		rc = TD_FOREIGN;
 	switch (action->verb) {
 	case TENANT_OBSERVE:

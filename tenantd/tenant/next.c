@@ -25,7 +25,13 @@
 
 #define REMOVE_BEGUN 1 /* see bucket.c */
 
-enum choice_kind { CHOOSE_NOTHING, CHOOSE_OBSERVE, CHOOSE_VERIFY, CHOOSE_ENSURE, CHOOSE_REMOVE };
+enum choice_kind {
+	CHOOSE_NOTHING,
+	CHOOSE_OBSERVE,
+	CHOOSE_VERIFY,
+	CHOOSE_ENSURE,
+	CHOOSE_REMOVE
+};
 
 struct choice {
 	enum choice_kind kind;
@@ -117,7 +123,8 @@ choose_deleting(const struct tenant_view *v, enum drv_resource r, int64_t now_ms
 	bool closed = p->rec.claimed && !p->intent_open && !access_off(v, r);
 	int64_t quiet = tenant_part_quiet_at(v, p, now_ms);
 
-	if (tenant_removing(v, now_ms) && (!p->rec.claimed || closed || p->rec.failures > 0))
+	if (tenant_removing(v, now_ms) &&
+	    (!p->rec.claimed || closed || p->rec.failures > 0))
 		return choose(CHOOSE_REMOVE, quiet > retry ? quiet : retry);
 	if (!p->rec.claimed) /* half made, never handed out: found out when it is removed */
 		return choose(CHOOSE_NOTHING, v->rec.delete_due_ms);
@@ -157,7 +164,8 @@ choose_claimed(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 		return choose(CHOOSE_OBSERVE, retry);
 	if (p->verify)
 		return choose(CHOOSE_VERIFY, now_ms);
-	return choose(CHOOSE_NOTHING, sum.work ? tenant_part_quiet_at(v, p, now_ms) : INT64_MAX);
+	return choose(CHOOSE_NOTHING,
+		      sum.work ? tenant_part_quiet_at(v, p, now_ms) : INT64_MAX);
 }
 
 static struct choice
@@ -181,7 +189,8 @@ choose_part(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 		return choose(CHOOSE_ENSURE, retry);
 	if (p->rec.claimed)
 		return choose_claimed(v, r, now_ms);
-	if (tenant_access(v, r) == DRV_ACCESS_NONE) /* nothing is made for a suspended one */
+	if (tenant_access(v, r) ==
+	    DRV_ACCESS_NONE) /* nothing is made for a suspended one */
 		return choose(CHOOSE_NOTHING, INT64_MAX);
 	return choose(CHOOSE_OBSERVE, retry);
 }
@@ -277,14 +286,16 @@ add_slots(const struct tenant_part *p, struct tenant_action *a)
 }
 
 static struct drv_bucket *
-add_bucket(const struct tenant_view *v, struct tenant_action *a, const struct tenant_bucket *b)
+add_bucket(const struct tenant_view *v, struct tenant_action *a,
+	   const struct tenant_bucket *b)
 {
 	struct drv_bucket *d = &a->buckets[a->bucket_count++];
 
 	memcpy(d->name, b->name, sizeof(d->name));
 	d->mode = tenant_bucket_mode(v, &b->rec);
 	d->quota_bytes = tenant_bucket_quota(v, &b->rec);
-	d->claimed = b->rec.state == REC_BUCKET_OURS || b->rec.state == REC_BUCKET_REMOVING;
+	d->claimed =
+		b->rec.state == REC_BUCKET_OURS || b->rec.state == REC_BUCKET_REMOVING;
 	d->absent_before = b->rec.state == REC_BUCKET_CLAIMING;
 	return d;
 }
@@ -292,7 +303,8 @@ add_bucket(const struct tenant_view *v, struct tenant_action *a, const struct te
 static void
 add_observed(const struct tenant_view *v, struct tenant_action *a, int64_t now_ms)
 {
-	for (size_t i = 0; i < v->bucket_len && a->bucket_count < TENANT_WORK_BUCKETS; i++) {
+	for (size_t i = 0; i < v->bucket_len && a->bucket_count < TENANT_WORK_BUCKETS;
+	     i++) {
 		const struct rec_bucket *b = &v->buckets[i].rec;
 
 		/* One with work is not as desired anyway, that would only look like drift. */
@@ -308,9 +320,11 @@ add_ensured(struct tenant_view *v, struct tenant_action *a, int64_t now_ms)
 {
 	if (tenant_removing(v, now_ms))
 		return; /* only closes the access; the buckets go by REMOVE */
-	if (!v->part[DRV_OBJECT].rec.claimed && tenant_access(v, DRV_OBJECT) == DRV_ACCESS_NONE)
+	if (!v->part[DRV_OBJECT].rec.claimed &&
+	    tenant_access(v, DRV_OBJECT) == DRV_ACCESS_NONE)
 		return; /* only claims */
-	for (size_t i = 0; i < v->bucket_len && a->bucket_count < TENANT_WORK_BUCKETS; i++) {
+	for (size_t i = 0; i < v->bucket_len && a->bucket_count < TENANT_WORK_BUCKETS;
+	     i++) {
 		struct tenant_bucket *b = &v->buckets[i];
 		struct drv_bucket *d;
 
@@ -335,7 +349,8 @@ add_ensured(struct tenant_view *v, struct tenant_action *a, int64_t now_ms)
 static void
 add_removed(const struct tenant_view *v, struct tenant_action *a, int64_t now_ms)
 {
-	for (size_t i = 0; i < v->bucket_len && a->bucket_count < TENANT_WORK_BUCKETS; i++)
+	for (size_t i = 0; i < v->bucket_len && a->bucket_count < TENANT_WORK_BUCKETS;
+	     i++)
 		if (tenant_bucket_remove_now(v, &v->buckets[i].rec, now_ms))
 			add_bucket(v, a, &v->buckets[i])->remove = true;
 }
@@ -375,7 +390,8 @@ emit(struct tenant_view *v, enum drv_resource r, enum choice_kind kind, int64_t 
 	}
 	a->claimed = p->rec.claimed != 0;
 	add_slots(p, a);
-	tenant_text(a->template_name, sizeof(a->template_name), tenant_part_template(v, r));
+	tenant_text(a->template_name, sizeof(a->template_name),
+		    tenant_part_template(v, r));
 	if (r == DRV_VOLUME && plan_limits_has(&limits, PLAN_VOLUME_BYTES))
 		a->volume_bytes = plan_limits_get(&limits, PLAN_VOLUME_BYTES);
 	*ret = a;
@@ -383,7 +399,8 @@ emit(struct tenant_view *v, enum drv_resource r, enum choice_kind kind, int64_t 
 }
 
 static enum td_rc
-step_part(struct tenant_view *v, enum drv_resource r, int64_t now_ms, struct tenant_step *step)
+step_part(struct tenant_view *v, enum drv_resource r, int64_t now_ms,
+	  struct tenant_step *step)
 {
 	struct tenant_part *p = &v->part[r];
 	struct choice c;
@@ -396,10 +413,12 @@ step_part(struct tenant_view *v, enum drv_resource r, int64_t now_ms, struct ten
 	if (c.kind != CHOOSE_NOTHING && p->blocked) {
 		/* Whoever closes the circuit looks again; this is the safety net. */
 		wake = now_ms + v->rules.backoff_max_ms;
-		if (c.kind != CHOOSE_VERIFY && p->rec.cond[REC_COND_UNREACHABLE].status == 0)
-			tenant_cond_set(p, REC_COND_UNREACHABLE, "CircuitOpen",
-					"The backend does not answer; it is tried again soon.",
-					now_ms);
+		if (c.kind != CHOOSE_VERIFY &&
+		    p->rec.cond[REC_COND_UNREACHABLE].status == 0)
+			tenant_cond_set(
+				p, REC_COND_UNREACHABLE, "CircuitOpen",
+				"The backend does not answer; it is tried again soon.",
+				now_ms);
 	} else if (c.kind != CHOOSE_NOTHING && c.at_ms <= now_ms) {
 		return emit(v, r, c.kind, now_ms, &step->actions[r]);
 	}

@@ -16,12 +16,14 @@ check_there(const struct tenant_view *v, struct td_err *reterr)
 	if (!v->exists)
 		return td_err_set(reterr, TD_NOT_FOUND, "no tenant %s", v->appid);
 	if (v->rec.phase == REC_DELETING)
-		return td_err_set(reterr, TD_WRONG_PHASE, "%s is being deleted", v->appid);
+		return td_err_set(reterr, TD_WRONG_PHASE, "%s is being deleted",
+				  v->appid);
 	return TD_OK;
 }
 
 static void
-changed(struct tenant_view *v, struct tenant_op_result *ret, unsigned affected, int64_t now_ms)
+changed(struct tenant_view *v, struct tenant_op_result *ret, unsigned affected,
+	int64_t now_ms)
 {
 	tenant_respec(v, affected);
 	tenant_hurry(v, now_ms);
@@ -64,8 +66,8 @@ tenant_op_resume(struct tenant_view *v, int64_t now_ms, struct tenant_op_result 
 }
 
 enum td_rc
-tenant_op_delete(struct tenant_view *v, const struct tenant_delete_options *opt, int64_t now_ms,
-		 struct tenant_op_result *ret, struct td_err *reterr)
+tenant_op_delete(struct tenant_view *v, const struct tenant_delete_options *opt,
+		 int64_t now_ms, struct tenant_op_result *ret, struct td_err *reterr)
 {
 	bool published = v->rec.credential_serial != 0;
 
@@ -75,7 +77,8 @@ tenant_op_delete(struct tenant_view *v, const struct tenant_delete_options *opt,
 	if (!v->exists)
 		return td_err_set(reterr, TD_NOT_FOUND, "no tenant %s", v->appid);
 	if (v->rec.deletion_protection)
-		return td_err_set(reterr, TD_DELETION_PROTECTED, "%s is protected", v->appid);
+		return td_err_set(reterr, TD_DELETION_PROTECTED, "%s is protected",
+				  v->appid);
 	if (v->rec.phase == REC_DELETING) {
 		if (!opt->force || v->rec.delete_due_ms <= now_ms)
 			return TD_OK;
@@ -105,7 +108,8 @@ tenant_op_undelete(struct tenant_view *v, int64_t now_ms, struct tenant_op_resul
 	if (!v->exists)
 		return td_err_set(reterr, TD_NOT_FOUND, "no tenant %s", v->appid);
 	if (v->rec.phase != REC_DELETING)
-		return td_err_set(reterr, TD_WRONG_PHASE, "%s is not being deleted", v->appid);
+		return td_err_set(reterr, TD_WRONG_PHASE, "%s is not being deleted",
+				  v->appid);
 	if (tenant_removing(v, now_ms))
 		return td_err_set(reterr, TD_WRONG_PHASE, "the removal of %s has begun",
 				  v->appid);
@@ -129,7 +133,8 @@ tenant_op_bucket_delete(struct tenant_view *v, const char *name,
 		return rc;
 	b = tenant_view_bucket(v, name);
 	if (b == NULL)
-		return td_err_set(reterr, TD_NOT_FOUND, "%s has no such bucket", v->appid);
+		return td_err_set(reterr, TD_NOT_FOUND, "%s has no such bucket",
+				  v->appid);
 	if (tenant_bucket_leaving(&b->rec))
 		return TD_OK;
 	if (b->rec.state == REC_BUCKET_NEW || b->rec.state == REC_BUCKET_FOREIGN) {
@@ -139,7 +144,8 @@ tenant_op_bucket_delete(struct tenant_view *v, const char *name,
 		if (b->rec.state == REC_BUCKET_OURS)
 			b->rec.state = REC_BUCKET_REMOVING;
 		b->rec.purge = opt->purge ? 1 : 0;
-		b->rec.remove_due_ms = opt->purge ? now_ms + v->rules.delete_grace_ms : now_ms;
+		b->rec.remove_due_ms =
+			opt->purge ? now_ms + v->rules.delete_grace_ms : now_ms;
 		b->rec.message[0] = '\0';
 		b->mark = TENANT_PUT;
 	}

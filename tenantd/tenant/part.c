@@ -75,7 +75,8 @@ sane_due(const struct tenant_view *v, int64_t due_ms, int64_t now_ms)
 }
 
 int64_t
-tenant_part_retry_at(const struct tenant_view *v, const struct tenant_part *p, int64_t now_ms)
+tenant_part_retry_at(const struct tenant_view *v, const struct tenant_part *p,
+		     int64_t now_ms)
 {
 	if (p->kick || p->rec.failures == 0)
 		return now_ms;
@@ -83,11 +84,13 @@ tenant_part_retry_at(const struct tenant_view *v, const struct tenant_part *p, i
 }
 
 int64_t
-tenant_part_quiet_at(const struct tenant_view *v, const struct tenant_part *p, int64_t now_ms)
+tenant_part_quiet_at(const struct tenant_view *v, const struct tenant_part *p,
+		     int64_t now_ms)
 {
 	if (!p->intent_open || p->intent.verb != REC_VERB_ENSURE)
 		return sane_due(v, p->rec.due_ms, now_ms);
-	if (p->intent.started_ms == 0) /* recorded, never begun: nothing could come late */
+	if (p->intent.started_ms ==
+	    0) /* recorded, never begun: nothing could come late */
 		return now_ms;
 	if (p->intent.generation != 0) /* under way, or cut off by a crash a moment ago */
 		return now_ms + v->rules.late_ms;
@@ -115,7 +118,8 @@ tenant_part_failed(struct tenant_view *v, struct tenant_part *p, enum tenant_pac
 	due = now_ms + delay / 2 +
 	      (int64_t)td_random_below(v->env, (uint64_t)(delay - delay / 2) + 1);
 	if (p->intent_open && p->intent.verb == REC_VERB_ENSURE) {
-		p->intent.started_ms = now_ms; /* its last request may come late from now on */
+		p->intent.started_ms =
+			now_ms; /* its last request may come late from now on */
 		p->intent.generation = 0;
 		p->intent_mark = TENANT_PUT;
 	}

@@ -12,7 +12,8 @@
 #define S3_BUCKET_MAX 63
 
 static enum td_rc
-refuse(struct tenant_op_result *ret, const char *code, struct td_err *reterr, const char *detail)
+refuse(struct tenant_op_result *ret, const char *code, struct td_err *reterr,
+       const char *detail)
 {
 	tenant_text(ret->code, sizeof(ret->code), code);
 	return td_err_set(reterr, TD_UNPROCESSABLE, "%s", detail);
@@ -27,8 +28,8 @@ check_bucket(const struct tenant_view *v, const struct tenant_put_bucket *want,
 	if (!rec_bucket_name_ok(want->name))
 		return td_err_set(reterr, TD_INVALID, "not a bucket name");
 	if (strlen(v->appid) + 1 + strlen(want->name) > S3_BUCKET_MAX)
-		return td_err_set(reterr, TD_INVALID, "%s-%s is longer than %d bytes", v->appid,
-				  want->name, S3_BUCKET_MAX);
+		return td_err_set(reterr, TD_INVALID, "%s-%s is longer than %d bytes",
+				  v->appid, want->name, S3_BUCKET_MAX);
 	return TD_OK;
 }
 
@@ -48,7 +49,8 @@ check_buckets(struct tenant_view *v, const struct tenant_put *put,
 	struct td_err why = { 0 };
 
 	for (size_t i = 0; i < put->bucket_count; i++) {
-		const struct tenant_bucket *have = tenant_view_bucket(v, put->buckets[i].name);
+		const struct tenant_bucket *have =
+			tenant_view_bucket(v, put->buckets[i].name);
 		enum td_rc rc = check_bucket(v, &put->buckets[i], reterr);
 
 		if (rc != TD_OK)
@@ -62,8 +64,8 @@ check_buckets(struct tenant_view *v, const struct tenant_put *put,
 		} else if (tenant_bucket_leaving(&have->rec) &&
 			   bucket_differs(&have->rec, &put->buckets[i])) {
 			tenant_text(ret->code, sizeof(ret->code), "bucket_removing");
-			return td_err_set(reterr, TD_WRONG_PHASE, "bucket %s is being removed",
-					  have->name);
+			return td_err_set(reterr, TD_WRONG_PHASE,
+					  "bucket %s is being removed", have->name);
 		}
 	}
 	if (plan_check_buckets(limits, count, &why) != TD_OK)
@@ -102,7 +104,8 @@ store_bucket(struct tenant_view *v, const struct tenant_put_bucket *want, int64_
 
 /* So that store_bucket() cannot fail half way through a spec. */
 static enum td_rc
-room_for_buckets(struct tenant_view *v, const struct tenant_put *put, struct td_err *reterr)
+room_for_buckets(struct tenant_view *v, const struct tenant_put *put,
+		 struct td_err *reterr)
 {
 	size_t len = v->bucket_len;
 	size_t fresh = 0;
@@ -170,7 +173,8 @@ check_spec(const struct tenant_view *v, const struct tenant_put *put, struct spe
 	if (!v->exists && !put->region_known)
 		return refuse(ret, "unknown_region", reterr, "there is no such region");
 	if (v->exists && put->region != NULL && strcmp(put->region, v->rec.region) != 0)
-		return td_err_set(reterr, TD_IMMUTABLE, "the region is %s", v->rec.region);
+		return td_err_set(reterr, TD_IMMUTABLE, "the region is %s",
+				  v->rec.region);
 	for (unsigned r = 0; v->exists && v->plan != NULL && r < DRV_RESOURCE_COUNT; r++)
 		if (v->plan->has[r] && !spec->plan->has[r])
 			return refuse(ret, "plan_drops_resource", reterr,
@@ -190,7 +194,8 @@ check_spec(const struct tenant_view *v, const struct tenant_put *put, struct spe
 }
 
 static enum td_rc
-check_appid(const struct tenant_view *v, const struct tenant_put *put, struct td_err *reterr)
+check_appid(const struct tenant_view *v, const struct tenant_put *put,
+	    struct td_err *reterr)
 {
 	if (v->tombstone)
 		return td_err_set(reterr, TD_APPID_RETIRED, "%s is retired", v->appid);
@@ -254,9 +259,10 @@ store_plan(struct tenant_view *v, const struct spec *spec, int64_t now_ms)
 	tenant_text(v->rec.plan, sizeof(v->rec.plan), spec->plan->name);
 	v->rec.limits_set = spec->own.present;
 	for (unsigned i = 0; i < REC_LIMIT_COUNT; i++)
-		v->rec.limits[i] = plan_limits_has(&spec->own, (enum plan_limit)i) ?
-					   plan_limits_get(&spec->own, (enum plan_limit)i) :
-					   0;
+		v->rec.limits[i] =
+			plan_limits_has(&spec->own, (enum plan_limit)i)
+				? plan_limits_get(&spec->own, (enum plan_limit)i)
+				: 0;
 	for (unsigned r = 0; r < DRV_RESOURCE_COUNT; r++) {
 		struct tenant_part *p = &v->part[r];
 
@@ -283,9 +289,9 @@ store_words(struct tenant_view *v, const struct tenant_put *put)
 {
 	bool differs = false;
 
-	if (put->has_labels &&
-	    (put->labels_len != v->rec.labels_len ||
-	     (put->labels_len > 0 && memcmp(put->labels, v->rec.labels, put->labels_len) != 0))) {
+	if (put->has_labels && (put->labels_len != v->rec.labels_len ||
+				(put->labels_len > 0 && memcmp(put->labels, v->rec.labels,
+							       put->labels_len) != 0))) {
 		memset(v->rec.labels, 0, sizeof(v->rec.labels));
 		if (put->labels_len > 0)
 			memcpy(v->rec.labels, put->labels, put->labels_len);
@@ -353,8 +359,8 @@ tenant_op_put(struct tenant_view *v, const struct tenant_put *put, int64_t now_m
 }
 
 enum td_rc
-tenant_op_bucket_put(struct tenant_view *v, const struct tenant_put_bucket *b, int64_t now_ms,
-		     struct tenant_op_result *ret, struct td_err *reterr)
+tenant_op_bucket_put(struct tenant_view *v, const struct tenant_put_bucket *b,
+		     int64_t now_ms, struct tenant_op_result *ret, struct td_err *reterr)
 {
 	struct tenant_put put = { .buckets = b, .bucket_count = 1 };
 	struct tenant_bucket *have;
@@ -374,8 +380,8 @@ tenant_op_bucket_put(struct tenant_view *v, const struct tenant_put_bucket *b, i
 	if (tenant_bucket_leaving(&have->rec)) {
 		if (have->rec.remove_due_ms <= now_ms) {
 			tenant_text(ret->code, sizeof(ret->code), "bucket_removing");
-			return td_err_set(reterr, TD_WRONG_PHASE, "bucket %s is being removed",
-					  b->name);
+			return td_err_set(reterr, TD_WRONG_PHASE,
+					  "bucket %s is being removed", b->name);
 		}
 		/* Asked for by its name within the grace time: it stays after all. */
 		if (have->rec.state == REC_BUCKET_REMOVING)

@@ -25,7 +25,8 @@ bool tenant_part_gone(const struct tenant_part *p);
 bool tenant_part_settled(const struct tenant_view *v, enum drv_resource r);
 /* Can ENSURE bring `access` about: is there a plan that has this resource? Taking access
  * away needs none. */
-bool tenant_part_can(const struct tenant_view *v, enum drv_resource r, enum drv_access access);
+bool tenant_part_can(const struct tenant_view *v, enum drv_resource r,
+		     enum drv_access access);
 /* Policy or role template of the plan; "" when there is none. Borrowed. */
 const char *tenant_part_template(const struct tenant_view *v, enum drv_resource r);
 /* Mark for PUT. */
@@ -39,8 +40,8 @@ int64_t tenant_part_quiet_at(const struct tenant_view *v, const struct tenant_pa
 			     int64_t now_ms);
 /* One more failure in a row; sets the next due time. */
 enum tenant_pace { TENANT_BACKOFF, TENANT_SLOW };
-void tenant_part_failed(struct tenant_view *v, struct tenant_part *p, enum tenant_pace pace,
-			int64_t now_ms);
+void tenant_part_failed(struct tenant_view *v, struct tenant_part *p,
+			enum tenant_pace pace, int64_t now_ms);
 
 /* A request makes it worth a try now, whatever failed before. */
 void tenant_hurry(struct tenant_view *v, int64_t now_ms);

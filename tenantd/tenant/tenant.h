@@ -69,7 +69,8 @@ struct tenant_view {
 	bool exists;
 	bool tombstone; /* the appid was used; nothing else is set */
 	uint64_t version;
-	enum tenant_mark mark; /* TENANT_DEL: remove all its records, write the tombstone */
+	enum tenant_mark
+		mark; /* TENANT_DEL: remove all its records, write the tombstone */
 	struct rec_tenant rec;
 	const struct plan *plan; /* of rec.plan; NULL when there is none of that name */
 	struct tenant_part part[DRV_RESOURCE_COUNT];
@@ -84,12 +85,12 @@ struct tenant_view {
 	size_t bucket_cap;
 	bool buckets_more; /* there are more with work than were loaded */
 	/* Gathered by tenant_bucket_scan() over the buckets of a view for the stepper: */
-	int64_t bucket_due_ms;	 /* earliest removal that only waits for its time; 0: none */
+	int64_t bucket_due_ms; /* earliest removal that only waits for its time; 0: none */
 	uint32_t bucket_foreign; /* buckets that are somebody else's */
-	bool pending;	   /* recorded in STORE_PENDING (loaded) */
-	bool want_pending; /* the commit makes it so */
-	bool publish;	   /* the commit renews the credential document */
-	bool unpublish;	   /* the commit removes it */
+	bool pending;		 /* recorded in STORE_PENDING (loaded) */
+	bool want_pending;	 /* the commit makes it so */
+	bool publish;		 /* the commit renews the credential document */
+	bool unpublish;		 /* the commit removes it */
 	/* from the caller's configuration */
 	struct tenant_rules {
 		int64_t delete_grace_ms;
@@ -133,7 +134,8 @@ bool tenant_bucket_work(const struct tenant_view *v, const struct rec_bucket *b,
  * bucket_due_ms and bucket_foreign. The view for tenant_done has besides these every
  * bucket that the action names.
  */
-bool tenant_bucket_scan(struct tenant_view *v, const struct rec_bucket *b, int64_t now_ms);
+bool tenant_bucket_scan(struct tenant_view *v, const struct rec_bucket *b,
+			int64_t now_ms);
 /* As desired on the backend, and usable? */
 bool tenant_bucket_ready(const struct tenant_view *v, const struct rec_bucket *b);
 /* On its way out: not to be listed as one of the tenant's buckets any more. */
@@ -176,14 +178,15 @@ struct tenant_step {
 	int64_t wake_ms;
 };
 /* What now? Marks the view. TD_NOMEM is the only failure. */
-enum td_rc tenant_next(struct tenant_view *v, int64_t now_ms, struct tenant_step *ret_step,
-		       struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc tenant_next(struct tenant_view *v, int64_t now_ms,
+		       struct tenant_step *ret_step, struct td_err *reterr) TD_MUST_CHECK;
 void tenant_step_done(struct tenant_step *step);
 
 /* What an action brought. `v` is a fresh view whose part is busy with this action; rc and err
  * are the driver's. Marks the view; clears part.busy. */
 void tenant_done(struct tenant_view *v, const struct tenant_action *action, enum td_rc rc,
-		 const struct drv_result *result, const struct td_err *err, int64_t now_ms);
+		 const struct drv_result *result, const struct td_err *err,
+		 int64_t now_ms);
 
 /* ---- operations ---- */
 
@@ -201,7 +204,7 @@ struct tenant_put {
 	bool has_limits;    /* replaces all overrides */
 	uint32_t limits_set;
 	uint64_t limits[REC_LIMIT_COUNT];
-	bool has_labels; /* replaces all */
+	bool has_labels;    /* replaces all */
 	const char *labels; /* packed as in rec_tenant */
 	uint16_t labels_len;
 	bool has_protection;
@@ -209,35 +212,42 @@ struct tenant_put {
 	const struct tenant_put_bucket *buckets; /* adds or changes, never removes */
 	size_t bucket_count;
 	/* from the caller */
-	const struct plan *new_plan; /* of `plan`, or of the default when creating; NULL: unknown */
+	const struct plan
+		*new_plan; /* of `plan`, or of the default when creating; NULL: unknown */
 	const char *default_region;
-	bool region_known;	/* region (or the default) is configured */
-	uint64_t number;	/* for a new tenant */
-	bool reserved;		/* the appid is on the reserved list */
+	bool region_known; /* region (or the default) is configured */
+	uint64_t number;   /* for a new tenant */
+	bool reserved;	   /* the appid is on the reserved list */
 };
 
 struct tenant_op_result {
 	bool created;
 	bool changed; /* false: nothing to commit, answer 200 */
-	char code[40]; /* more exact problem code than td_rc's ("unknown_plan"), "" = none */
+	char code
+		[40]; /* more exact problem code than td_rc's ("unknown_plan"), "" = none */
 };
 
 /* The operations mark the view and return TD_OK, or return the error to answer with and mark
  * nothing. View must be loaded with the buckets that the request names. */
-enum td_rc tenant_op_put(struct tenant_view *v, const struct tenant_put *put, int64_t now_ms,
-			 struct tenant_op_result *ret, struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc tenant_op_put(struct tenant_view *v, const struct tenant_put *put,
+			 int64_t now_ms, struct tenant_op_result *ret,
+			 struct td_err *reterr) TD_MUST_CHECK;
 struct tenant_delete_options {
 	bool force; /* no grace time */
 };
-enum td_rc tenant_op_delete(struct tenant_view *v, const struct tenant_delete_options *opt,
-			    int64_t now_ms, struct tenant_op_result *ret,
+enum td_rc tenant_op_delete(struct tenant_view *v,
+			    const struct tenant_delete_options *opt, int64_t now_ms,
+			    struct tenant_op_result *ret,
 			    struct td_err *reterr) TD_MUST_CHECK;
 enum td_rc tenant_op_undelete(struct tenant_view *v, int64_t now_ms,
-			      struct tenant_op_result *ret, struct td_err *reterr) TD_MUST_CHECK;
+			      struct tenant_op_result *ret,
+			      struct td_err *reterr) TD_MUST_CHECK;
 enum td_rc tenant_op_suspend(struct tenant_view *v, int64_t now_ms,
-			     struct tenant_op_result *ret, struct td_err *reterr) TD_MUST_CHECK;
+			     struct tenant_op_result *ret,
+			     struct td_err *reterr) TD_MUST_CHECK;
 enum td_rc tenant_op_resume(struct tenant_view *v, int64_t now_ms,
-			    struct tenant_op_result *ret, struct td_err *reterr) TD_MUST_CHECK;
+			    struct tenant_op_result *ret,
+			    struct td_err *reterr) TD_MUST_CHECK;
 enum td_rc tenant_op_bucket_put(struct tenant_view *v, const struct tenant_put_bucket *b,
 				int64_t now_ms, struct tenant_op_result *ret,
 				struct td_err *reterr) TD_MUST_CHECK;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const char *const phases[] = {
-	[REC_CREATING] = "Creating", [REC_CREATED] = "Created",
+	[REC_CREATING] = "Creating",   [REC_CREATED] = "Created",
 	[REC_SUSPENDED] = "Suspended", [REC_DELETING] = "Deleting",
 	[REC_DELETED] = "Deleted",
 };
@@ -21,13 +21,11 @@ static const char *const resources[DRV_RESOURCE_COUNT] = {
 	[DRV_VOLUME] = "volume",
 };
 static const char *const conditions[REC_COND_COUNT] = {
-	[REC_COND_READY] = "Ready",
-	[REC_COND_FENCED] = "Fenced",
-	[REC_COND_DRIFTED] = "Drifted",
-	[REC_COND_UNREACHABLE] = "Unreachable",
+	[REC_COND_READY] = "Ready",	[REC_COND_FENCED] = "Fenced",
+	[REC_COND_DRIFTED] = "Drifted", [REC_COND_UNREACHABLE] = "Unreachable",
 	[REC_COND_FOREIGN] = "Foreign",
 };
-#define WORD(table, i) \
+#define WORD(table, i)                                                                   \
 	((size_t)(i) < sizeof(table) / sizeof(*(table)) ? (table)[(size_t)(i)] : NULL)
 
 const char *

@@ -72,7 +72,8 @@ tenant_view_add_bucket(struct tenant_view *v, const char *name)
 
 	if (v->bucket_len == v->bucket_cap) {
 		size_t cap = v->bucket_cap == 0 ? 8 : 2 * v->bucket_cap;
-		struct tenant_bucket *grown = reallocarray(v->buckets, cap, sizeof(*grown));
+		struct tenant_bucket *grown =
+			reallocarray(v->buckets, cap, sizeof(*grown));
 
 		if (grown == NULL)
 			return NULL;

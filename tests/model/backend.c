@@ -119,7 +119,8 @@ sa_add(struct world *w, struct m_site *s, const struct m_request *q, struct m_re
 }
 
 static void
-execute_user(struct world *w, struct m_site *s, const struct m_request *q, struct m_reply *r)
+execute_user(struct world *w, struct m_site *s, const struct m_request *q,
+	     struct m_reply *r)
 {
 	struct m_user *u = &s->user;
 	struct m_sa *sa = sa_find(s, q->key);

@@ -142,7 +142,8 @@ run(struct m_call *c)
 		slots[i].want = a->slots[i].want;
 		slots[i].fresh = a->slots[i].fresh;
 		slots[i].secret = c->secret[a->slots[i].id];
-		memcpy(slots[i].key_id, c->key_id[a->slots[i].id], sizeof(slots[i].key_id));
+		memcpy(slots[i].key_id, c->key_id[a->slots[i].id],
+		       sizeof(slots[i].key_id));
 	}
 	for (size_t i = 0; i < a->bucket_count; i++) {
 		a->buckets[i].presence = DRV_UNKNOWN;

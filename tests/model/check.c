@@ -19,7 +19,8 @@ part_record(struct world *w, unsigned i, unsigned r, struct rec_resource *ret)
 {
 	const struct m_record *m = &w->t[i].rec[M_REC_PART + (int)r];
 
-	return m->version != 0 && rec_resource_decode(m->data, m->len, ret, NULL) == TD_OK;
+	return m->version != 0 &&
+	       rec_resource_decode(m->data, m->len, ret, NULL) == TD_OK;
 }
 
 static bool
@@ -85,7 +86,8 @@ check_secrets(struct world *w, const struct m_tenant *t, const struct m_request 
 {
 	const struct m_site *s = &t->site;
 
-	if (q->verb == M_USER_ADD && s->user.exists && strcmp(s->user.secret, q->secret) != 0)
+	if (q->verb == M_USER_ADD && s->user.exists &&
+	    strcmp(s->user.secret, q->secret) != 0)
 		m_fail(w, "%s: the parent's secret is reset", t->appid);
 	if (q->verb == M_DB_USER_ADD && t->first.has[DRV_DATABASE] &&
 	    strcmp(t->first.password, q->secret) != 0)
@@ -110,7 +112,8 @@ m_check_request(struct world *w, const struct m_request *q)
 		m_fail(w, "%s: enabled what the operator had disabled", t->appid);
 	if ((q->verb == M_USER_DEL || q->verb == M_DB_DROP || q->verb == M_VOL_DEL) &&
 	    !t->wish.deleting && !t->wish.retired)
-		m_fail(w, "%s: %s though nobody deletes it", t->appid, m_verb_text(q->verb));
+		m_fail(w, "%s: %s though nobody deletes it", t->appid,
+		       m_verb_text(q->verb));
 	if ((q->verb == M_BUCKET_DEL || q->verb == M_BUCKET_EMPTY) && !t->wish.deleting &&
 	    !t->wish.retired && t->wish.bucket[q->bucket])
 		m_fail(w, "%s: bucket %u goes though it is wanted", t->appid, q->bucket);
@@ -136,7 +139,7 @@ m_check_action(struct world *w, unsigned tenant, const struct tenant_action *a)
 		m_fail(w, "%s: change of what is neither ours nor was absent", t->appid);
 	if (a->slot_count != (a->resource == DRV_OBJECT	    ? 2U
 			      : a->resource == DRV_DATABASE ? 1U
-							      : 0U))
+							    : 0U))
 		m_fail(w, "%s: %zu slots", t->appid, a->slot_count);
 }
 
@@ -193,7 +196,8 @@ m_check_commit(struct world *w, unsigned tenant)
 		if (t->doc.has[DRV_OBJECT] && !m_object_works(w, tenant))
 			m_fail(w, "%s: Created, and S3 does not work", t->appid);
 		if (t->doc.has[DRV_DATABASE] && !m_database_works(w, tenant))
-			m_fail(w, "%s: Created, and the database does not work", t->appid);
+			m_fail(w, "%s: Created, and the database does not work",
+			       t->appid);
 	}
 	t->was_created = created;
 }
@@ -244,8 +248,8 @@ m_check_always(struct world *w)
 			check_closed(w, i);
 		if (t->checked_version != t->rec[M_REC_TENANT].version) {
 			t->checked_version = t->rec[M_REC_TENANT].version;
-			t->suspended_shown = tenant_record(w, i, &rec) &&
-					     rec.phase == REC_SUSPENDED;
+			t->suspended_shown =
+				tenant_record(w, i, &rec) && rec.phase == REC_SUSPENDED;
 			if (t->suspended_shown)
 				check_closed(w, i);
 		}
@@ -273,9 +277,10 @@ end_bucket(struct world *w, unsigned i, unsigned b)
 	bool recorded = bucket_record(w, i, b, &rec);
 
 	if (have->foreign) {
-		if (recorded && rec.state != REC_BUCKET_FOREIGN && rec.state != REC_BUCKET_NEW)
-			m_fail(w, "%s: a foreign bucket %u is recorded as state %d", t->appid,
-			       b, rec.state);
+		if (recorded && rec.state != REC_BUCKET_FOREIGN &&
+		    rec.state != REC_BUCKET_NEW)
+			m_fail(w, "%s: a foreign bucket %u is recorded as state %d",
+			       t->appid, b, rec.state);
 		return;
 	}
 	if (!t->wish.bucket[b]) {
@@ -378,8 +383,9 @@ m_check_end(struct world *w)
 			continue;
 		}
 		if (rec.phase != want || rec.observed_generation != rec.generation)
-			m_fail(w, "%s: phase %d generation %llu of %llu at the end", t->appid,
-			       rec.phase, (unsigned long long)rec.observed_generation,
+			m_fail(w, "%s: phase %d generation %llu of %llu at the end",
+			       t->appid, rec.phase,
+			       (unsigned long long)rec.observed_generation,
 			       (unsigned long long)rec.generation);
 		if (t->rec[M_REC_PENDING].version != 0)
 			m_fail(w, "%s: pending at the end", t->appid);

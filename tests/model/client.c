@@ -73,12 +73,14 @@ leaving(struct tenant_view *v, unsigned i)
 }
 
 static enum td_rc
-do_put(struct world *w, struct m_op *op, struct tenant_view *v, struct tenant_op_result *ret,
-       struct td_err *err)
+do_put(struct world *w, struct m_op *op, struct tenant_view *v,
+       struct tenant_op_result *ret, struct td_err *err)
 {
 	struct tenant_put_bucket buckets[M_BUCKETS];
-	struct tenant_put put = { .default_region = "model", .region_known = true,
-				  .number = 1 + op->tenant, .buckets = buckets };
+	struct tenant_put put = { .default_region = "model",
+				  .region_known = true,
+				  .number = 1 + op->tenant,
+				  .buckets = buckets };
 	const struct plan *plan = &w->plans[op->plan % M_PLANS];
 	unsigned gone = 0;
 	enum td_rc rc;
@@ -186,8 +188,8 @@ do_undelete(struct world *w, struct m_op *op, struct tenant_view *v,
 }
 
 static enum td_rc
-decide(struct world *w, struct m_op *op, struct tenant_view *v, struct tenant_op_result *ret,
-       struct td_err *err)
+decide(struct world *w, struct m_op *op, struct tenant_view *v,
+       struct tenant_op_result *ret, struct td_err *err)
 {
 	struct tenant_delete_options opt = { .force = op->force };
 	enum td_rc rc = TD_OK;

@@ -233,14 +233,17 @@ look(struct world *w, unsigned tenant)
 	for (size_t i = 0; i < v->bucket_len; i++) {
 		const struct rec_bucket *b = &v->buckets[i].rec;
 
-		m_tell(w, "  %s %s: state %d mode %d quota %llu, observed %d mode %d quota %llu due %lld",
-		       v->appid, v->buckets[i].name, b->state, b->mode, (unsigned long long)b->quota_bytes,
-		       b->observed, b->observed_mode, (unsigned long long)b->observed_quota,
-		       (long long)(b->remove_due_ms > 1 ? b->remove_due_ms - w->now_ms :
-							  b->remove_due_ms));
+		m_tell(w,
+		       "  %s %s: state %d mode %d quota %llu, observed %d mode %d quota "
+		       "%llu due %lld",
+		       v->appid, v->buckets[i].name, b->state, b->mode,
+		       (unsigned long long)b->quota_bytes, b->observed, b->observed_mode,
+		       (unsigned long long)b->observed_quota,
+		       (long long)(b->remove_due_ms > 1 ? b->remove_due_ms - w->now_ms
+							: b->remove_due_ms));
 	}
-	m_tell(w, "%s: look: phase %d g%llu o%llu%s%s wake %lld%s%s%s", v->appid, v->rec.phase,
-	       (unsigned long long)v->rec.generation,
+	m_tell(w, "%s: look: phase %d g%llu o%llu%s%s wake %lld%s%s%s", v->appid,
+	       v->rec.phase, (unsigned long long)v->rec.generation,
 	       (unsigned long long)v->rec.observed_generation,
 	       tenant_view_dirty(v) ? " dirty" : "", v->want_pending ? " pending" : "",
 	       j->wake_ms == INT64_MAX ? -1LL : (long long)(j->wake_ms - w->now_ms),
@@ -386,7 +389,8 @@ m_daemon_wake(const struct world *w)
 		return at;
 	for (unsigned i = 0; i < M_TENANTS; i++)
 		if (!w->t[i].entry.looking)
-			earlier(&at, w->t[i].entry.look ? w->now_ms : w->t[i].entry.wake_ms);
+			earlier(&at,
+				w->t[i].entry.look ? w->now_ms : w->t[i].entry.wake_ms);
 	for (unsigned i = 0; i < M_JOBS; i++)
 		if (w->jobs[i].used)
 			earlier(&at, w->jobs[i].at_ms);

@@ -24,11 +24,14 @@ say(struct dd *d, enum td_rc rc, const char *reason)
 static enum td_rc
 ask(struct dd *d, enum m_verb verb, int value, struct m_reply *r)
 {
-	struct m_request q = { .verb = verb, .tenant = d->c->tenant, .value = value,
+	struct m_request q = { .verb = verb,
+			       .tenant = d->c->tenant,
+			       .value = value,
 			       .number = d->call->volume_bytes };
 
 	for (size_t i = 0; i < d->call->slot_count; i++)
-		if (d->call->slots[i].id == DRV_SLOT_A && d->call->slots[i].secret != NULL)
+		if (d->call->slots[i].id == DRV_SLOT_A &&
+		    d->call->slots[i].secret != NULL)
 			memcpy(q.secret, td_secret_bytes(d->call->slots[i].secret),
 			       td_secret_len(d->call->slots[i].secret));
 	return m_ask(d->c, &q, r);
@@ -88,8 +91,8 @@ ensure(struct dd *d)
 
 	if (rc != TD_OK)
 		return rc;
-	if (d->call->claimed && info.count == 1 && info.value == M_POL_SUSPENDED && !none &&
-	    !d->call->unlock) {
+	if (d->call->claimed && info.count == 1 && info.value == M_POL_SUSPENDED &&
+	    !none && !d->call->unlock) {
 		d->res->drifted = true;
 		return say(d, TD_OK, "RoleEmptied");
 	}
@@ -121,9 +124,10 @@ observe(struct dd *d)
 
 	if (rc != TD_OK)
 		return rc;
-	d->res->presence = !info.present					  ? DRV_ABSENT
-			   : d->call->claimed || strcmp(info.mark, M_OURS) == 0 ? DRV_OURS
-										  : DRV_FOREIGN;
+	d->res->presence = !info.present ? DRV_ABSENT
+			   : d->call->claimed || strcmp(info.mark, M_OURS) == 0
+				   ? DRV_OURS
+				   : DRV_FOREIGN;
 	if (d->call->claimed && !as_told(d, &info)) {
 		d->res->drifted = true;
 		(void)say(d, TD_OK, "RoleChanged");
@@ -179,8 +183,8 @@ m_volume_driver(struct m_call *c, struct drv_call *call, struct drv_result *res,
 	res->presence = info.present ? DRV_OURS : DRV_ABSENT;
 	if (info.present && !call->claimed && (info.status || !call->absent_before)) {
 		res->presence = DRV_FOREIGN;
-		return c->action->verb == TENANT_OBSERVE ? TD_OK :
-							   say(&d, TD_FOREIGN, "Foreign");
+		return c->action->verb == TENANT_OBSERVE ? TD_OK
+							 : say(&d, TD_FOREIGN, "Foreign");
 	}
 	if (c->action->verb == TENANT_OBSERVE) {
 		res->drifted = call->claimed &&

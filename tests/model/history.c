@@ -95,7 +95,8 @@ m_tell(struct world *w, const char *fmt, ...)
 	va_end(ap);
 	mix(w, text);
 	if (w->trace != NULL)
-		(void)fprintf(w->trace, "%9lld %s\n", (long long)(w->now_ms - START_MS), text);
+		(void)fprintf(w->trace, "%9lld %s\n", (long long)(w->now_ms - START_MS),
+			      text);
 }
 
 void
@@ -188,8 +189,8 @@ part_claimed(const struct m_tenant *t, unsigned r)
 	const struct m_record *m = &t->rec[M_REC_PART + (int)r];
 	struct rec_resource part;
 
-	return m->version != 0 && rec_resource_decode(m->data, m->len, &part, NULL) == TD_OK &&
-	       part.claimed;
+	return m->version != 0 &&
+	       rec_resource_decode(m->data, m->len, &part, NULL) == TD_OK && part.claimed;
 }
 
 static bool
@@ -198,7 +199,8 @@ bucket_claimed(const struct m_tenant *t, unsigned b)
 	const struct m_record *m = &t->rec[M_REC_BUCKET + (int)b];
 	struct rec_bucket rec;
 
-	return m->version != 0 && rec_bucket_decode(m->data, m->len, &rec, NULL) == TD_OK &&
+	return m->version != 0 &&
+	       rec_bucket_decode(m->data, m->len, &rec, NULL) == TD_OK &&
 	       (rec.state == REC_BUCKET_OURS || rec.state == REC_BUCKET_REMOVING);
 }
 
@@ -218,26 +220,37 @@ foreign_appears(struct world *w, unsigned i)
 	case 0:
 		if (s->user.exists || part_claimed(t, DRV_OBJECT))
 			return;
-		s->user = (struct m_user){ .exists = true, .foreign = true, .enabled = true,
-					   .policy = M_POL_FULL, .secret = "theirs" };
+		s->user = (struct m_user){ .exists = true,
+					   .foreign = true,
+					   .enabled = true,
+					   .policy = M_POL_FULL,
+					   .secret = "theirs" };
 		break;
 	case 1:
-		if (s->db.role || s->db.user || s->db.data > 0 || part_claimed(t, DRV_DATABASE))
+		if (s->db.role || s->db.user || s->db.data > 0 ||
+		    part_claimed(t, DRV_DATABASE))
 			return;
-		s->db = (struct m_db){ .role = true, .foreign = true, .user = true, .data = 7,
-				       .access = M_POL_FULL, .mark = M_THEIRS,
+		s->db = (struct m_db){ .role = true,
+				       .foreign = true,
+				       .user = true,
+				       .data = 7,
+				       .access = M_POL_FULL,
+				       .mark = M_THEIRS,
 				       .password = "theirs" };
 		break;
 	case 2:
 		if (s->volume.exists || part_claimed(t, DRV_VOLUME))
 			return;
-		s->volume = (struct m_volume){ .exists = true, .foreign = true, .bytes = 5 };
+		s->volume =
+			(struct m_volume){ .exists = true, .foreign = true, .bytes = 5 };
 		break;
 	default:
 		if (s->bucket[b].exists || bucket_claimed(t, b))
 			return;
-		s->bucket[b] = (struct m_bucket){ .exists = true, .foreign = true,
-						  .mark = M_THEIRS, .objects = 3,
+		s->bucket[b] = (struct m_bucket){ .exists = true,
+						  .foreign = true,
+						  .mark = M_THEIRS,
+						  .objects = 3,
 						  .mode = DRV_BUCKET_READONLY };
 		break;
 	}
@@ -434,9 +447,9 @@ settle(struct world *w)
 		bool rest = late_wake(w) == INT64_MAX;
 
 		for (unsigned i = 0; i < M_TENANTS; i++)
-			rest = rest && (at_rest(w, i) ||
-					(foreign_left(&w->t[i].site) &&
-					 w->now_ms - start > M_CALM_MS / 2));
+			rest = rest &&
+			       (at_rest(w, i) || (foreign_left(&w->t[i].site) &&
+						  w->now_ms - start > M_CALM_MS / 2));
 		if (rest || w->failed)
 			return;
 		if (w->now_ms - start > M_CALM_MS || ++events > CALM_EVENTS) {
@@ -489,8 +502,11 @@ set_up(struct world *w, uint64_t seed, const struct m_options *opt)
 	w->now_ms = START_MS;
 	w->hash = UINT64_C(0xcbf29ce484222325);
 	seed_rng(w, seed);
-	w->env = (struct td_env){ .ctx = w, .now_ms = env_now, .mono_ms = env_now,
-				  .random = env_random, .sleep_ms = env_sleep };
+	w->env = (struct td_env){ .ctx = w,
+				  .now_ms = env_now,
+				  .mono_ms = env_now,
+				  .random = env_random,
+				  .sleep_ms = env_sleep };
 	for (unsigned i = 0; i < M_PLANS; i++) {
 		struct plan *p = &w->plans[i];
 

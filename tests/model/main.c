@@ -85,8 +85,8 @@ write_junit(const char *path, const struct totals *t)
 	if (f == NULL)
 		return false;
 	(void)fprintf(f,
-		      "<testsuite name=\"model\" tests=\"%" PRIu64 "\" failures=\"%" PRIu64
-		      "\">\n",
+		      "<testsuite name=\"model\" tests=\"%" PRIu64
+		      "\" failures=\"%" PRIu64 "\">\n",
 		      t->passed + t->failed, t->failed);
 	for (uint64_t i = 0; i < t->passed; i++)
 		(void)fputs("<testcase name=\"history\"/>\n", f);
@@ -99,7 +99,8 @@ write_junit(const char *path, const struct totals *t)
 int
 main(void)
 {
-	struct m_options opt = { .steps = (unsigned)env_uint("TENANTD_MODEL_STEPS", STEPS) };
+	struct m_options opt = { .steps = (unsigned)env_uint("TENANTD_MODEL_STEPS",
+							     STEPS) };
 	uint64_t seeds = env_uint("TENANTD_MODEL_SEEDS", SEEDS);
 	const char *only = getenv("TENANTD_MODEL_SEED");
 	const char *junit = getenv("TENANTD_MODEL_JUNIT");
@@ -115,7 +116,8 @@ main(void)
 		for (uint64_t seed = 1; seed <= seeds; seed++) {
 			one(w, seed, &opt, &t);
 			if (seed % 250 == 0) {
-				(void)printf("model: %" PRIu64 " of %" PRIu64 " histories\n",
+				(void)printf("model: %" PRIu64 " of %" PRIu64
+					     " histories\n",
 					     seed, seeds);
 				(void)fflush(stdout);
 			}
@@ -130,7 +132,7 @@ main(void)
 		(void)fprintf(stderr, "model: cannot write %s\n", junit);
 		return 2;
 	}
-	(void)printf("model: %" PRIu64 " passed, %" PRIu64 " failed, 0 skipped\n", t.passed,
-		     t.failed);
+	(void)printf("model: %" PRIu64 " passed, %" PRIu64 " failed, 0 skipped\n",
+		     t.passed, t.failed);
 	return t.failed == 0 && t.passed > 0 ? 0 : 1;
 }

@@ -170,9 +170,9 @@ struct m_call {
 	char key_id[DRV_SLOT_COUNT][DRV_KEY_ID_SIZE];
 	struct m_reply log[M_LOG];
 	unsigned logged;
-	unsigned cursor;  /* of this run */
-	bool performed;	  /* this run has made its request */
-	bool peek;	  /* tell the next request in `next`, do not make it */
+	unsigned cursor; /* of this run */
+	bool performed;	 /* this run has made its request */
+	bool peek;	 /* tell the next request in `next`, do not make it */
 	bool peeked;
 	struct m_request next;
 	bool ended;
@@ -192,12 +192,12 @@ void m_call_end(struct m_call *c);
 
 typedef enum td_rc (*m_driver_fn)(struct m_call *c, struct drv_call *call,
 				  struct drv_result *res, struct td_err *err);
-enum td_rc m_object_driver(struct m_call *c, struct drv_call *call, struct drv_result *res,
-			   struct td_err *err);
-enum td_rc m_database_driver(struct m_call *c, struct drv_call *call, struct drv_result *res,
-			     struct td_err *err);
-enum td_rc m_volume_driver(struct m_call *c, struct drv_call *call, struct drv_result *res,
-			   struct td_err *err);
+enum td_rc m_object_driver(struct m_call *c, struct drv_call *call,
+			   struct drv_result *res, struct td_err *err);
+enum td_rc m_database_driver(struct m_call *c, struct drv_call *call,
+			     struct drv_result *res, struct td_err *err);
+enum td_rc m_volume_driver(struct m_call *c, struct drv_call *call,
+			   struct drv_result *res, struct td_err *err);
 
 /* ---- the store (records.c) ---- */
 
@@ -206,8 +206,17 @@ struct m_record {
 	size_t len;
 	uint64_t version; /* 0: absent */
 };
-enum { M_REC_TENANT, M_REC_TOMB, M_REC_PENDING, M_REC_CRED, M_REC_PART, M_REC_INTENT = 7,
-       M_REC_SLOT = 10, M_REC_BUCKET = 22, M_REC_COUNT = M_REC_BUCKET + M_BUCKETS };
+enum {
+	M_REC_TENANT,
+	M_REC_TOMB,
+	M_REC_PENDING,
+	M_REC_CRED,
+	M_REC_PART,
+	M_REC_INTENT = 7,
+	M_REC_SLOT = 10,
+	M_REC_BUCKET = 22,
+	M_REC_COUNT = M_REC_BUCKET + M_BUCKETS
+};
 
 /* What was handed out: the plain document, as far as the model needs it. */
 struct m_doc {
@@ -332,9 +341,9 @@ struct m_tenant {
 	struct m_doc doc; /* durable, with rec[M_REC_CRED] */
 	bool doc_seen;	  /* something was published once */
 	struct m_doc first;
-	bool cursed;	       /* every request about it is refused, for ever */
-	bool disturbed;	       /* an operator's hand or a lie: not usable at times */
-	bool remove_started;   /* a REMOVE was executed since the last undelete */
+	bool cursed;	     /* every request about it is refused, for ever */
+	bool disturbed;	     /* an operator's hand or a lie: not usable at times */
+	bool remove_started; /* a REMOVE was executed since the last undelete */
 	unsigned reopened_at_disable;
 	bool was_created;
 	bool suspended_shown;
@@ -362,9 +371,9 @@ struct world {
 	struct plan plans[M_PLANS];
 	unsigned window; /* buckets loaded for the stepper */
 	bool calm;
-	bool up; /* the daemon runs */
+	bool up;	 /* the daemon runs */
 	bool foreign_go; /* in the calm */
-	unsigned fault; /* of 1,000 requests */
+	unsigned fault;	 /* of 1,000 requests */
 	bool lied;
 	int64_t outage_until[DRV_RESOURCE_COUNT];
 	int64_t slow_until[DRV_RESOURCE_COUNT];

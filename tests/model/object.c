@@ -139,7 +139,8 @@ bucket_ours(const struct drv_bucket *b, const struct m_reply *info)
 		return true;
 	if (!b->absent_before)
 		return false;
-	return strcmp(info->mark, M_OURS) == 0 || (info->mark[0] == '\0' && info->count == 0);
+	return strcmp(info->mark, M_OURS) == 0 ||
+	       (info->mark[0] == '\0' && info->count == 0);
 }
 
 static enum td_rc
@@ -153,7 +154,7 @@ bucket_remove(struct od *o, struct drv_bucket *b, const struct m_reply *info)
 	for (int page = 0; r.count > 0; page++) {
 		if (page == PAGES_PER_CALL) {
 			o->res->more = true;
-			return TD_OK;
+			return TD_NOT_READY;
 		}
 		rc = ask_bucket(o, M_BUCKET_EMPTY, b, &r);
 		if (rc != TD_OK)
@@ -297,7 +298,8 @@ accounts(struct od *o)
 		}
 		if (rc != TD_OK)
 			return rc;
-		if (s->want == DRV_SLOT_KEEP && s->fresh && o->call->access != DRV_ACCESS_NONE) {
+		if (s->want == DRV_SLOT_KEEP && s->fresh &&
+		    o->call->access != DRV_ACCESS_NONE) {
 			rc = ask_sa(o, M_SA_LOGIN, s, &r);
 			if (rc == TD_OK && !r.present)
 				rc = say(o, TD_BACKEND_REFUSED, "LoginFails");
@@ -375,9 +377,9 @@ observe_buckets(struct od *o)
 		b->rc = rc;
 		if (rc != TD_OK)
 			continue;
-		b->presence = !r.present			? DRV_ABSENT
+		b->presence = !r.present		    ? DRV_ABSENT
 			      : strcmp(r.mark, M_OURS) == 0 ? DRV_OURS
-							      : DRV_FOREIGN;
+							    : DRV_FOREIGN;
 		if (b->claimed &&
 		    (b->presence != DRV_OURS || r.value != bucket_effective(o, b) ||
 		     r.number != b->quota_bytes)) {
@@ -396,7 +398,9 @@ observe(struct od *o)
 
 	if (rc != TD_OK)
 		return rc;
-	o->res->presence = !r.present ? DRV_ABSENT : o->call->claimed ? DRV_OURS : DRV_FOREIGN;
+	o->res->presence = !r.present	      ? DRV_ABSENT
+			   : o->call->claimed ? DRV_OURS
+					      : DRV_FOREIGN;
 	if (o->call->claimed) {
 		if (!r.present)
 			drift(o, "UserMissing");

@@ -38,26 +38,30 @@ load_part(struct world *w, struct m_tenant *t, unsigned r, struct tenant_part *p
 	const struct m_record *in = &t->rec[M_REC_INTENT + (int)r];
 
 	if (rec->version != 0)
-		need(w, rec_resource_decode(rec->data, rec->len, &p->rec, &err), &err, "part");
+		need(w, rec_resource_decode(rec->data, rec->len, &p->rec, &err), &err,
+		     "part");
 	p->version = rec->version;
 	if (in->version != 0)
-		need(w, rec_intent_decode(in->data, in->len, &p->intent, &err), &err, "intent");
+		need(w, rec_intent_decode(in->data, in->len, &p->intent, &err), &err,
+		     "intent");
 	p->intent_open = in->version != 0;
 	p->intent_version = in->version;
 	for (unsigned i = 0; i < DRV_SLOT_COUNT; i++) {
-		const struct m_record *s = &t->rec[M_REC_SLOT + (int)(r * DRV_SLOT_COUNT + i)];
+		const struct m_record *s =
+			&t->rec[M_REC_SLOT + (int)(r * DRV_SLOT_COUNT + i)];
 
 		if (s->version == 0)
 			continue;
-		need(w, rec_slot_decode(s->data, s->len, &p->slots[i].rec, &err), &err, "slot");
+		need(w, rec_slot_decode(s->data, s->len, &p->slots[i].rec, &err), &err,
+		     "slot");
 		p->slots[i].exists = true;
 		p->slots[i].version = s->version;
 	}
 }
 
 static void
-take_bucket(struct world *w, struct tenant_view *v, unsigned i, const struct rec_bucket *rec,
-	    uint64_t version)
+take_bucket(struct world *w, struct tenant_view *v, unsigned i,
+	    const struct rec_bucket *rec, uint64_t version)
 {
 	struct tenant_bucket *b = tenant_view_add_bucket(v, bucket_names[i]);
 
@@ -126,8 +130,8 @@ m_view_load(struct world *w, unsigned tenant, enum m_load how, unsigned named,
 	v->plan = plan_named(w, v->rec.plan);
 	for (unsigned r = 0; r < DRV_RESOURCE_COUNT; r++) {
 		load_part(w, t, r, &v->part[r]);
-		v->part[r].wanted = v->part[r].version != 0 ||
-				    (v->plan != NULL && v->plan->has[r]);
+		v->part[r].wanted =
+			v->part[r].version != 0 || (v->plan != NULL && v->plan->has[r]);
 	}
 	/* The stepper's first, so that the bits named do not take places of its window. */
 	if (how == M_LOAD_STEPPER) {
@@ -169,7 +173,8 @@ expect(struct m_commit *c, int i, uint64_t version)
 }
 
 static void
-add_slot(struct world *w, struct m_commit *c, int i, struct tenant_slot *s, struct td_buf *buf)
+add_slot(struct world *w, struct m_commit *c, int i, struct tenant_slot *s,
+	 struct td_buf *buf)
 {
 	if (s->mark == TENANT_CLEAN)
 		return;
@@ -209,11 +214,13 @@ add_part(struct world *w, struct m_commit *c, unsigned r, struct tenant_part *p,
 	}
 	c->del[intent] = p->intent_mark == TENANT_DEL;
 	for (unsigned i = 0; i < DRV_SLOT_COUNT; i++)
-		add_slot(w, c, M_REC_SLOT + (int)(r * DRV_SLOT_COUNT + i), &p->slots[i], buf);
+		add_slot(w, c, M_REC_SLOT + (int)(r * DRV_SLOT_COUNT + i), &p->slots[i],
+			 buf);
 }
 
 static void
-add_buckets(struct world *w, struct m_commit *c, struct tenant_view *v, struct td_buf *buf)
+add_buckets(struct world *w, struct m_commit *c, struct tenant_view *v,
+	    struct td_buf *buf)
 {
 	for (size_t i = 0; i < v->bucket_len; i++) {
 		struct tenant_bucket *b = &v->buckets[i];
