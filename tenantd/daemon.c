@@ -280,8 +280,8 @@ api_regions_make(const struct config *c, struct api_regions *a, struct td_err *r
 {
 	const struct config_region *r = c->regions.items;
 
-	a->items = calloc(c->regions.count, sizeof(*a->items));
-	a->bufs = calloc(2 * c->regions.count, sizeof(*a->bufs));
+	a->items = calloc(c->regions.count + 1, sizeof(*a->items));
+	a->bufs = calloc(2 * c->regions.count + 1, sizeof(*a->bufs));
 	if (a->items == NULL || a->bufs == NULL)
 		return td_err_set(reterr, TD_NOMEM, "out of memory");
 	for (size_t i = 0; i < c->regions.count; i++) {

@@ -617,13 +617,9 @@ wait_until(struct engine *e, int64_t wake_mono)
 		wake_mono = now + LONGEST_SLEEP_MS;
 	if (wake_mono <= now)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += (time_t)((wake_mono - now) / 1000);
-	at.tv_nsec += (long)((wake_mono - now) % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
+	/* env's monotonic clock is the one that the condition variable goes by. */
+	at.tv_sec = (time_t)(wake_mono / 1000);
+	at.tv_nsec = (long)(wake_mono % 1000) * 1000000;
 	(void)pthread_cond_timedwait(&e->wake, &e->lock, &at);
 }
 
