@@ -149,7 +149,9 @@ send_document(struct req *r, const struct look *l)
 			     .etag = l->etag };
 	enum td_rc rc;
 
-	td_buf_reset(b);
+	/* Each use wipes it at its end; a problem may have left its text. */
+	if (b->len > 0 || b->rc != TD_OK)
+		td_buf_reset(b);
 	rc = api_render_cred(b, r->format, &cred);
 	if (rc == TD_OK)
 		rc = record(r, &err);
@@ -223,7 +225,8 @@ serve(struct req *r)
 		send_document(r, &l);
 	else
 		req_problem(r, rc, &err, NULL);
-	explicit_bzero(&r->t->cred, sizeof(r->t->cred));
+	/* The names of the buckets behind them are no secret. */
+	explicit_bzero(&r->t->cred, offsetof(struct rec_cred, buckets));
 }
 
 /* RFC 7240: "wait=60", perhaps among others. Nonsense is ignored, as it asks to. */
