@@ -439,11 +439,13 @@ mongo_primary(struct mongo_clients *clients, int64_t deadline,
 
 /* Makes *status in any case. */
 static enum td_rc
-login(struct mongo_clients *clients, const struct mongo_address *at,
-      const struct mongo_identity *who, int64_t deadline,
+login(struct mongo_clients *clients, const struct mongo_login *who, int64_t deadline,
       enum mongo_login_verdict *ret_verdict, bson_t *status, struct td_err *err)
 {
-	mongoc_client_t *c;
+	struct mongo_identity id = { .username = who->user,
+				     .password = who->password,
+				     .auth_source = who->db };
+	mongoc_client_t *c = NULL;
 	bson_error_t e;
 	unsigned class = CLASS_SHORT;
 	enum td_rc rc;
@@ -452,7 +454,7 @@ login(struct mongo_clients *clients, const struct mongo_address *at,
 
 	rc = pick_class(clients, deadline, CLASS_SHORT, &class, err);
 	if (rc == TD_OK)
-		rc = new_handle(clients, at, who, class, &c, err);
+		rc = new_handle(clients, who->at, &id, class, &c, err);
 	if (rc != TD_OK) {
 		bson_init(status);
 		return rc;
@@ -460,8 +462,7 @@ login(struct mongo_clients *clients, const struct mongo_address *at,
 	cmd = BCON_NEW("connectionStatus", BCON_INT32(1));
 	bson_init(&opts);
 	append_limits(&opts, MONGO_PLAIN, class);
-	if (mongoc_client_command_with_opts(c, who->auth_source, cmd, NULL, &opts, status,
-					    &e)) {
+	if (mongoc_client_command_with_opts(c, who->db, cmd, NULL, &opts, status, &e)) {
 		*ret_verdict = MONGO_LOGIN_WORKS;
 	} else if (mongo_err_login_refused(&e)) {
 		*ret_verdict = MONGO_LOGIN_REFUSED;
@@ -476,19 +477,15 @@ login(struct mongo_clients *clients, const struct mongo_address *at,
 }
 
 enum td_rc
-mongo_login_try(struct mongo_clients *clients, const struct mongo_address *at,
-		const struct mongo_login *who, int64_t deadline,
-		enum mongo_login_verdict *ret_verdict, bson_t *ret_status,
-		struct td_err *reterr)
+mongo_login_try(struct mongo_clients *clients, const struct mongo_login *who,
+		int64_t deadline, enum mongo_login_verdict *ret_verdict,
+		bson_t *ret_status, struct td_err *reterr)
 {
-	struct mongo_identity id = { .username = who->user,
-				     .password = who->password,
-				     .auth_source = who->db };
 	bson_t status;
 	struct td_err err = { 0 };
 	enum td_rc rc;
 
-	rc = login(clients, at, &id, deadline, ret_verdict, &status, &err);
+	rc = login(clients, who, deadline, ret_verdict, &status, &err);
 	if (rc == TD_OK && ret_status)
 		bson_steal(ret_status, &status);
 	else
@@ -503,7 +500,7 @@ mongo_login_own(struct mongo_clients *clients, const struct mongo_address *at,
 		int64_t deadline, struct td_err *reterr)
 {
 	for (int tries = 0; tries < 2; tries++) {
-		enum mongo_login_verdict verdict;
+		enum mongo_login_verdict verdict = MONGO_LOGIN_REFUSED;
 		struct mongo_cred cred;
 		struct mongo_login who;
 		unsigned generation;
@@ -513,11 +510,12 @@ mongo_login_own(struct mongo_clients *clients, const struct mongo_address *at,
 		if (rc != TD_OK)
 			return rc;
 		who = (struct mongo_login){
+			.at = at,
 			.db = mongo_site_auth_source(clients->opt.site),
 			.user = cred.username,
 			.password = cred.password,
 		};
-		rc = mongo_login_try(clients, at, &who, deadline, &verdict, NULL, reterr);
+		rc = mongo_login_try(clients, &who, deadline, &verdict, NULL, reterr);
 		generation = cred.generation;
 		mongo_cred_done(&cred);
 		if (rc != TD_OK)

@@ -76,6 +76,7 @@ enum mongo_login_verdict {
 };
 
 struct mongo_login {
+	const struct mongo_address *at;
 	const char *db;
 	const char *user;
 	const struct td_secret *password;
@@ -86,8 +87,8 @@ struct mongo_login {
  * *ret_status (NULL: not wanted) is the reply to connectionStatus when it works, ended by
  * the caller with bson_destroy, and empty otherwise. Any other code: nothing is known.
  */
-enum td_rc mongo_login_try(struct mongo_clients *clients, const struct mongo_address *at,
-			   const struct mongo_login *login, int64_t deadline_mono_ms,
+enum td_rc mongo_login_try(struct mongo_clients *clients, const struct mongo_login *login,
+			   int64_t deadline_mono_ms,
 			   enum mongo_login_verdict *ret_verdict, bson_t *ret_status,
 			   struct td_err *reterr) TD_MUST_CHECK;
 

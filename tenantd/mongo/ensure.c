@@ -164,14 +164,34 @@ make_user(struct mongo_tenant *t, const struct drv_slot *slot, struct td_err *re
 	return rc == TD_OK ? prove_new(t, slot, reterr) : rc;
 }
 
+/* A refused login says something about this user only if it is still the one we saw. */
+static enum td_rc
+still_there(struct mongo_tenant *t, const struct mongo_user *user, struct td_err *reterr)
+{
+	const struct mongo_user *now;
+	struct mongo_state s;
+	enum td_rc rc = mongo_state_read_users(&t->op, &s, reterr);
+
+	if (rc != TD_OK)
+		return rc;
+	now = mongo_state_user(&s, user->name);
+	if (!now || strcmp(now->id, user->id) != 0)
+		rc = td_err_set(reterr, TD_CONFLICT, "MongoDB: user %s came or went",
+				user->name);
+	mongo_state_done(&s);
+	return rc;
+}
+
 /* A login of a user that is there was refused. */
 static enum td_rc
 replace_user(struct mongo_tenant *t, const struct drv_slot *slot,
 	     const struct mongo_user *user, struct td_err *reterr)
 {
 	const char *name = slot->key_id;
-	enum td_rc rc;
+	enum td_rc rc = still_there(t, user, reterr);
 
+	if (rc != TD_OK)
+		return rc;
 	if (!user->marked)
 		return mongo_fail(t, reterr, TD_BACKEND_REFUSED, "ForeignUser",
 				  "User %.40s is not ours and holds a slot's name", name);
@@ -392,7 +412,10 @@ observe_slot(struct mongo_tenant *t, const struct mongo_state *s,
 		return TD_OK;
 	/* Other roles are what a changed MONGO_ROLE inherits, and told already. */
 	rc = mongo_slot_login(t, slot, &login, reterr);
-	if (rc == TD_OK && login == MONGO_SLOT_REFUSED)
+	if (rc != TD_OK || login != MONGO_SLOT_REFUSED)
+		return rc;
+	rc = still_there(t, user, reterr);
+	if (rc == TD_OK)
 		mongo_drift(t, "PasswordChanged",
 			    "User %.40s refuses its recorded password", slot->key_id);
 	return rc;
@@ -426,6 +449,8 @@ mongo_pass_observe(struct mongo_tenant *t, struct td_err *reterr)
 	struct mongo_state s;
 	enum td_rc rc;
 
+	/* An earlier pass repaired nothing: what it told is told again, if it is so. */
+	*t->res = (struct drv_result){ .presence = DRV_UNKNOWN };
 	rc = mongo_state_read(&t->op, &s, reterr);
 	if (rc != TD_OK)
 		return rc;

@@ -107,10 +107,10 @@ user_proves(struct mongo_tenant *t, const struct mongo_user *user, bool *ret_our
 	rc = mongo_primary(t->op.clients, t->op.deadline, &at, reterr);
 	if (rc != TD_OK)
 		return rc;
-	login = (struct mongo_login){ .db = t->op.appid,
-				      .user = user->name,
-				      .password = slot->secret };
-	rc = mongo_login_try(t->op.clients, &at, &login, t->op.deadline, &verdict, NULL,
+	login = (struct mongo_login){
+		.at = &at, .db = t->op.appid, .user = user->name, .password = slot->secret
+	};
+	rc = mongo_login_try(t->op.clients, &login, t->op.deadline, &verdict, NULL,
 			     reterr);
 	if (rc == TD_OK)
 		*ret_ours = verdict == MONGO_LOGIN_WORKS;
@@ -225,11 +225,12 @@ login_at(struct mongo_tenant *t, const struct mongo_address *at,
 	 const struct drv_slot *slot, enum mongo_login_verdict *ret_verdict,
 	 bson_t *ret_status, struct td_err *reterr)
 {
-	struct mongo_login login = { .db = t->op.appid,
+	struct mongo_login login = { .at = at,
+				     .db = t->op.appid,
 				     .user = slot->key_id,
 				     .password = slot->secret };
 
-	return mongo_login_try(t->op.clients, at, &login, t->op.deadline, ret_verdict,
+	return mongo_login_try(t->op.clients, &login, t->op.deadline, ret_verdict,
 			       ret_status, reterr);
 }
 

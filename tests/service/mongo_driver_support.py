@@ -1,6 +1,8 @@
 """What the tests of the MongoDB driver share: the driver in a process of its own
 (mongo_driver_shell of the build folder), and a tenant as the engine would know it."""
 import json
+import os
+import signal
 import subprocess
 
 import pymongo
@@ -22,19 +24,25 @@ LOGIN_FAILED = 18
 class Shell:
     """One process with one driver."""
 
-    def __init__(self, mongod, uri=None, instance=INSTANCE, die_after=0, next_files=None):
+    def __init__(self, mongod, uri=None, instance=INSTANCE, die_after=0, stop_after=0,
+                 next_files=None):
         argv = [parts.build_dir() / "mongo_driver_shell", "--uri", uri or mongod.uri,
                 "--username-file", mongod.admin_user_file,
                 "--password-file", mongod.admin_password_file,
                 "--policies", parts.ROOT / "policies", "--instance", instance]
         if die_after:
             argv += ["--die-after", die_after]
+        if stop_after:
+            argv += ["--stop-after", stop_after]
         if next_files:
             argv += ["--next-username-file", next_files[0],
                      "--next-password-file", next_files[1]]
+        # libmongoc keeps counters in shared memory named after the process; one that was
+        # killed leaves it behind, and the next with its number would complain.
+        environment = {**os.environ, "MONGOC_DISABLE_SHM": "1"}
         self.process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        text=True)
+                                        text=True, env=environment)
 
     def send(self, request):
         self.process.stdin.write(json.dumps(request) + "\n")
@@ -47,6 +55,16 @@ class Shell:
 
     def call(self, **request):
         self.send(request)
+        return self.receive()
+
+    def meanwhile(self, request, action):
+        """Send it, and do something while the process is stopped (stop_after); the reply."""
+        self.send(request)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+        try:
+            action()
+        finally:
+            self.process.send_signal(signal.SIGCONT)
         return self.receive()
 
     def parallel(self, requests):
@@ -65,8 +83,7 @@ class Shell:
     def __exit__(self, *exc):
         noise = self.close()
         if exc[0] is None:
-            assert noise == ""
-            assert self.status == 0
+            assert noise == "" and self.status == 0, (self.status, noise)
 
 
 class Tenant:

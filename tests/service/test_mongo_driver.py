@@ -180,6 +180,49 @@ def test_two_instances_want_one_name(mongod, root):
             settled(shell, won)
 
 
+def test_name_taken_while_we_make_it(mongod, root):
+    """Somebody makes the user when we have looked, or have made the role already."""
+    for roles in (["read"], [ROLE]):
+        for stop_after in (3, 4) if roles == ["read"] else (4,):
+            tenant = Tenant()
+            db = root[tenant.appid]
+            with Shell(mongod, stop_after=stop_after) as shell:
+                reply = shell.meanwhile(
+                    tenant.request("ensure"),
+                    lambda: db.command("createUser", tenant.appid, pwd=new_secret(),
+                                       roles=roles))
+                assert (reply["rc"], reply["presence"]) == ("FOREIGN", "foreign")
+                assert "createUser" in names(reply) or stop_after == 3
+            user, = db.command("usersInfo")["users"]
+            assert user["roles"] == [{"role": roles[0], "db": tenant.appid}]
+            # Our role went again, unless somebody had taken it for his own.
+            left = db.command("rolesInfo", 1)["roles"]
+            assert len(left) == (1 if roles == [ROLE] else 0)
+
+
+def test_user_dropped_while_we_look(mongod, root):
+    """Between our look and our next step somebody drops user and role: they are made again,
+    and the refused login is not taken for a changed password."""
+    for verb in ("ensure", "observe"):
+        for stop_after in range(1, 9):
+            tenant = Tenant()
+            db = root[tenant.appid]
+            with Shell(mongod) as shell:
+                make(shell, tenant)
+                total = len(ok(shell.call(**tenant.request(verb)))["calls"])
+            if stop_after >= total:
+                break
+            with Shell(mongod, stop_after=stop_after) as shell:
+                reply = ok(shell.meanwhile(
+                    tenant.request(verb),
+                    lambda: (db.command("dropAllUsersFromDatabase"),
+                             db.command("dropAllRolesFromDatabase"))))
+                assert reply["reason"] != "PasswordChanged"
+                ok(shell.call(**tenant.request("ensure")))
+                settled(shell, tenant)
+        assert stop_after > 3
+
+
 def test_mark_of_ours_is_not_enough_without_a_record(shell, root, live):
     live.claimed, live.absent_before = False, False
     before = everything(root, live.appid)

@@ -6,12 +6,15 @@
  *
  *   mongo_driver_shell --uri U --username-file F --password-file F [--next-username-file F
  *       --next-password-file F] --policies DIR --instance HEX [--die-after N]
+ *       [--stop-after N]
  *
  * {"verb": "observe" | "ensure" | "remove" | "probe" | "measure", "appid", "access", ...}
  * or {"parallel": [request, ...]}, each in a thread of its own.
  *
  * --die-after N: the process kills itself when the N-th backend request has come back and
- * before anything was made of its reply; the way to stop at every sub-step.
+ * before anything was made of its reply; the way to stop at every sub-step. --stop-after N:
+ * it is stopped there (SIGSTOP) and goes on when it is told to, so that a test can do
+ * something in between.
  */
 #include "base/env.h"
 #include "base/yaml.h"
@@ -32,19 +35,23 @@
 
 static struct driver *driver;
 static atomic_int calls;
-static int die_after;
+static int die_after, stop_after;
 static _Thread_local json_t *trace_list;
 
 static void
 on_call(void *ctx, const char *backend, const char *what, int64_t took_us, int status)
 {
+	int n = atomic_fetch_add(&calls, 1) + 1;
+
 	(void)ctx;
 	(void)backend;
 	(void)took_us;
 	if (trace_list)
 		json_array_append_new(trace_list, json_pack("[si]", what, status));
-	if (atomic_fetch_add(&calls, 1) + 1 == die_after)
+	if (n == die_after)
 		kill(getpid(), SIGKILL);
+	if (n == stop_after)
+		raise(SIGSTOP);
 }
 
 static const char *
@@ -252,6 +259,7 @@ main(int argc, char **argv)
 						 { "policies", 1, NULL, 'd' },
 						 { "instance", 1, NULL, 'i' },
 						 { "die-after", 1, NULL, 'k' },
+						 { "stop-after", 1, NULL, 's' },
 						 { NULL, 0, NULL, 0 } };
 	struct drv_trace trace = { .call = on_call };
 	struct mongo_driver_options opt = { .trace = &trace };
@@ -286,6 +294,9 @@ main(int argc, char **argv)
 			break;
 		case 'k':
 			die_after = (int)strtol(optarg, NULL, 10);
+			break;
+		case 's':
+			stop_after = (int)strtol(optarg, NULL, 10);
 			break;
 		default:
 			return 2;
