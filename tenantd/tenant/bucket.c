@@ -100,8 +100,11 @@ bool
 tenant_bucket_waits(const struct tenant_view *v, const struct rec_bucket *b,
 		    int64_t now_ms)
 {
-	return (tenant_bucket_remove_now(v, b, now_ms) || unsure(v, b)) &&
-	       tenant_part_quiet_at(v, &v->part[DRV_OBJECT], now_ms) > now_ms;
+	if (tenant_part_quiet_at(v, &v->part[DRV_OBJECT], now_ms) <= now_ms)
+		return false;
+	/* What shall go is at least made private at once. */
+	return (tenant_bucket_remove_now(v, b, now_ms) && mode_as_desired(v, b)) ||
+	       unsure(v, b);
 }
 
 bool

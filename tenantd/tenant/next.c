@@ -318,6 +318,8 @@ add_observed(const struct tenant_view *v, struct tenant_action *a, int64_t now_m
 static void
 add_ensured(struct tenant_view *v, struct tenant_action *a, int64_t now_ms)
 {
+	bool quiet = tenant_part_quiet_at(v, &v->part[DRV_OBJECT], now_ms) <= now_ms;
+
 	if (tenant_removing(v, now_ms))
 		return; /* only closes the access; the buckets go by REMOVE */
 	if (!v->part[DRV_OBJECT].rec.claimed &&
@@ -335,7 +337,7 @@ add_ensured(struct tenant_view *v, struct tenant_action *a, int64_t now_ms)
 			b->rec.observed = 0;
 			b->mark = TENANT_PUT;
 		}
-		if (!tenant_bucket_remove_now(v, &b->rec, now_ms))
+		if (!quiet || !tenant_bucket_remove_now(v, &b->rec, now_ms))
 			continue;
 		d->remove = true;
 		d->only_if_empty = b->rec.purge == 0;

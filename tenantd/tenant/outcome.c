@@ -102,9 +102,12 @@ bucket_ensured(struct outcome *o, struct tenant_bucket *b, const struct drv_buck
 	if (d->rc != TD_OK || d->presence == DRV_FOREIGN) {
 		bool foreign = d->rc == TD_FOREIGN || d->presence == DRV_FOREIGN;
 
-		if (foreign && b->rec.state == REC_BUCKET_CLAIMING) {
+		if (foreign && b->rec.state == REC_BUCKET_CLAIMING &&
+		    b->rec.remove_due_ms) {
+			tenant_bucket_drop(o->v,
+					   b); /* not ours, and not wanted any more */
+		} else if (foreign && b->rec.state == REC_BUCKET_CLAIMING) {
 			bucket_state(o, b, REC_BUCKET_FOREIGN);
-			b->rec.remove_due_ms = 0;
 			bucket_message(b, not_ours);
 		} else {
 			bucket_failed(o, b, d);

@@ -20,8 +20,10 @@ pick_kind(struct world *w, const struct m_tenant *t)
 {
 	unsigned n = m_below(w, 100);
 
-	if (!t->wish.exists || n < 18)
+	if (!t->wish.exists || (n < 18 && !w->nervous))
 		return M_OP_PUT;
+	if (w->nervous && n < 80)
+		return t->wish.suspend ? M_OP_RESUME : M_OP_SUSPEND;
 	if (n < 40)
 		return m_below(w, 2) == 0 ? M_OP_SUSPEND : M_OP_RESUME;
 	if (n < 52)
@@ -41,7 +43,7 @@ m_client_begin(struct world *w, unsigned client)
 	struct m_op *op = &w->ops[client];
 
 	memset(op, 0, sizeof(*op));
-	op->tenant = m_below(w, M_TENANTS);
+	op->tenant = w->nervous && m_below(w, 4) > 0 ? 0 : m_below(w, M_TENANTS);
 	op->kind = pick_kind(w, &w->t[op->tenant]);
 	op->force = m_below(w, 2) == 0;
 	op->plan = m_below(w, M_PLANS + 1); /* the last: left out */

@@ -343,7 +343,7 @@ disturb(struct world *w)
 {
 	unsigned r = m_below(w, DRV_RESOURCE_COUNT), i = m_below(w, M_TENANTS);
 
-	switch (m_below(w, 8)) {
+	switch (w->nervous ? m_below(w, 3) : m_below(w, 8)) {
 	case 0:
 	case 1:
 		if (w->up)
@@ -393,13 +393,14 @@ storm(struct world *w, unsigned steps)
 {
 	for (unsigned n = 0; n < steps && !w->failed; n++) {
 		unsigned dice = m_below(w, 1000), client = m_below(w, M_CLIENTS);
+		unsigned trouble = w->nervous ? 60 : 55;
 
 		w->events++;
 		if (!w->up && dice < 300)
 			m_daemon_start(w);
 		else if (w->up && dice < 40 && !w->op_busy[client])
 			m_client_begin(w, client);
-		else if (dice < 55)
+		else if (dice < trouble)
 			disturb(w);
 		else if (dice < 120 || !(late_step(w) || (w->up && m_daemon_step(w))))
 			advance(w, 4000);
@@ -534,6 +535,7 @@ set_up(struct world *w, uint64_t seed, const struct m_options *opt)
 	w->window = m_below(w, 2) == 0 ? 2 : TENANT_WORK_BUCKETS;
 	w->fault = m_below(w, 4) * 40;
 	w->foreign_go = m_below(w, 2) == 0;
+	w->nervous = m_below(w, 4) == 0;
 	for (unsigned n = m_below(w, 3); n > 0; n--)
 		foreign_appears(w, m_below(w, M_TENANTS));
 }
