@@ -21,7 +21,8 @@ static struct minio_request
 request(const char *what, const char *method, const char *path)
 {
 	return (struct minio_request){
-		.what = what, .method = method, .path = path, .member = MINIO_ANY_MEMBER};
+		.what = what, .method = method, .path = path, .member = MINIO_ANY_MEMBER
+	};
 }
 
 static bool
@@ -95,7 +96,7 @@ minio_user_info(const struct minio_call *call, const char *user, struct minio_us
 		struct td_err *reterr)
 {
 	struct minio_request req = request("user-info", "GET", PREFIX "user-info");
-	struct sigv4_param params[] = {{"accessKey", user}};
+	struct sigv4_param params[] = { { "accessKey", user } };
 	struct minio_answer a;
 	enum td_rc rc;
 	json_t *root;
@@ -133,9 +134,10 @@ enum td_rc
 minio_user_put(const struct minio_call *call, const char *user,
 	       const struct td_secret *secret, struct td_err *reterr)
 {
-	static const struct special special[] = {{"XMinioInvalidIAMCredentials", TD_FOREIGN}};
+	static const struct special special[] = { { "XMinioInvalidIAMCredentials",
+						    TD_FOREIGN } };
 	struct minio_request req = request("add-user", "PUT", PREFIX "add-user");
-	struct sigv4_param params[] = {{"accessKey", user}};
+	struct sigv4_param params[] = { { "accessKey", user } };
 	struct td_buf body;
 	enum td_rc rc;
 
@@ -147,7 +149,7 @@ minio_user_put(const struct minio_call *call, const char *user,
 	req.params = params;
 	req.param_count = 1;
 	req.content_type = OCTETS;
-	req.body = (struct td_bytes){body.data, body.len};
+	req.body = (struct td_bytes){ body.data, body.len };
 	req.body_form = MINIO_SEALED;
 	rc = td_buf_rc(&body);
 	if (rc == TD_OK)
@@ -161,9 +163,9 @@ minio_user_put(const struct minio_call *call, const char *user,
 enum td_rc
 minio_user_remove(const struct minio_call *call, const char *user, struct td_err *reterr)
 {
-	static const struct special special[] = {{"XMinioAdminNoSuchUser", TD_OK}};
+	static const struct special special[] = { { "XMinioAdminNoSuchUser", TD_OK } };
 	struct minio_request req = request("remove-user", "DELETE", PREFIX "remove-user");
-	struct sigv4_param params[] = {{"accessKey", user}};
+	struct sigv4_param params[] = { { "accessKey", user } };
 
 	req.params = params;
 	req.param_count = 1;
@@ -171,14 +173,14 @@ minio_user_remove(const struct minio_call *call, const char *user, struct td_err
 }
 
 enum td_rc
-minio_user_status(const struct minio_call *call, const char *user, enum minio_status status,
-		  int member, struct td_err *reterr)
+minio_user_status(const struct minio_call *call, const char *user,
+		  enum minio_status status, int member, struct td_err *reterr)
 {
 	struct minio_request req =
 		request("set-user-status", "PUT", PREFIX "set-user-status");
 	struct sigv4_param params[] = {
-		{"accessKey", user},
-		{"status", status == MINIO_ENABLED ? "enabled" : "disabled"},
+		{ "accessKey", user },
+		{ "status", status == MINIO_ENABLED ? "enabled" : "disabled" },
 	};
 
 	req.params = params;
@@ -193,7 +195,7 @@ minio_tokens_revoke(const struct minio_call *call, const char *user, int member,
 {
 	struct minio_request req =
 		request("revoke-tokens", "POST", PREFIX "revoke-tokens/builtin");
-	struct sigv4_param params[] = {{"user", user}, {"fullRevoke", "true"}};
+	struct sigv4_param params[] = { { "user", user }, { "fullRevoke", "true" } };
 
 	req.params = params;
 	req.param_count = 2;
@@ -209,12 +211,12 @@ minio_policy_put(const struct minio_call *call, const char *name, const char *js
 {
 	struct minio_request req =
 		request("add-canned-policy", "PUT", PREFIX "add-canned-policy");
-	struct sigv4_param params[] = {{"name", name}};
+	struct sigv4_param params[] = { { "name", name } };
 
 	req.params = params;
 	req.param_count = 1;
 	req.content_type = OCTETS;
-	req.body = (struct td_bytes){json, json_len};
+	req.body = (struct td_bytes){ json, json_len };
 	return run(call, &req, NULL, 0, reterr);
 }
 
@@ -223,13 +225,14 @@ minio_policy_map(const struct minio_call *call, const char *user, const char *po
 		 struct td_err *reterr)
 {
 	static const struct special special[] = {
-		{"XMinioAdminNoSuchUser", TD_WRONG_PHASE},
-		{"XMinioAdminNoSuchPolicy", TD_NOT_FOUND},
+		{ "XMinioAdminNoSuchUser", TD_WRONG_PHASE },
+		{ "XMinioAdminNoSuchPolicy", TD_NOT_FOUND },
 	};
 	struct minio_request req = request("set-user-or-group-policy", "PUT",
 					   PREFIX "set-user-or-group-policy");
-	struct sigv4_param params[] = {
-		{"policyName", policy}, {"userOrGroup", user}, {"isGroup", "false"}};
+	struct sigv4_param params[] = { { "policyName", policy },
+					{ "userOrGroup", user },
+					{ "isGroup", "false" } };
 
 	req.params = params;
 	req.param_count = 3;
@@ -247,7 +250,7 @@ sealed_call(const struct minio_call *call, struct minio_request *req, struct td_
 	if (rc != TD_OK)
 		return td_err_set(reterr, rc, "minio %s: body", req->what);
 	req->content_type = OCTETS;
-	req->body = (struct td_bytes){body->data, body->len};
+	req->body = (struct td_bytes){ body->data, body->len };
 	req->body_form = MINIO_SEALED;
 	return run(call, req, special, special_count, reterr);
 }
@@ -262,11 +265,12 @@ member_add(struct td_buf *body, const char *name, const char *value)
 }
 
 enum td_rc
-minio_sa_add(const struct minio_call *call, const struct minio_sa *sa, struct td_err *reterr)
+minio_sa_add(const struct minio_call *call, const struct minio_sa *sa,
+	     struct td_err *reterr)
 {
 	static const struct special special[] = {
-		{"XMinioIAMServiceAccountNotAllowed", TD_EXISTS},
-		{"XMinioAdminNoSuchUser", TD_WRONG_PHASE},
+		{ "XMinioIAMServiceAccountNotAllowed", TD_EXISTS },
+		{ "XMinioAdminNoSuchUser", TD_WRONG_PHASE },
 	};
 	struct minio_request req =
 		request("add-service-account", "PUT", PREFIX "add-service-account");
@@ -292,11 +296,11 @@ enum td_rc
 minio_sa_update(const struct minio_call *call, const struct minio_sa *sa,
 		struct td_err *reterr)
 {
-	static const struct special special[] = {
-		{"XMinioInvalidIAMCredentials", TD_NOT_FOUND}};
-	struct minio_request req =
-		request("update-service-account", "POST", PREFIX "update-service-account");
-	struct sigv4_param params[] = {{"accessKey", sa->access_key}};
+	static const struct special special[] = { { "XMinioInvalidIAMCredentials",
+						    TD_NOT_FOUND } };
+	struct minio_request req = request("update-service-account", "POST",
+					   PREFIX "update-service-account");
+	struct sigv4_param params[] = { { "accessKey", sa->access_key } };
 	struct td_buf body;
 	enum td_rc rc;
 
@@ -306,7 +310,8 @@ minio_sa_update(const struct minio_call *call, const struct minio_sa *sa,
 	td_buf_str(&body, sa->policy);
 	if (sa->secret) {
 		td_buf_str(&body, ",\"newSecretKey\":");
-		td_buf_json(&body, td_secret_bytes(sa->secret), td_secret_len(sa->secret));
+		td_buf_json(&body, td_secret_bytes(sa->secret),
+			    td_secret_len(sa->secret));
 	}
 	td_buf_char(&body, '}');
 	req.params = params;
@@ -320,10 +325,11 @@ enum td_rc
 minio_sa_delete(const struct minio_call *call, const char *access_key,
 		struct td_err *reterr)
 {
-	static const struct special special[] = {{"XMinioInvalidIAMCredentials", TD_OK}};
-	struct minio_request req =
-		request("delete-service-account", "DELETE", PREFIX "delete-service-account");
-	struct sigv4_param params[] = {{"accessKey", access_key}};
+	static const struct special special[] = { { "XMinioInvalidIAMCredentials",
+						    TD_OK } };
+	struct minio_request req = request("delete-service-account", "DELETE",
+					   PREFIX "delete-service-account");
+	struct sigv4_param params[] = { { "accessKey", access_key } };
 
 	req.params = params;
 	req.param_count = 1;
@@ -331,7 +337,8 @@ minio_sa_delete(const struct minio_call *call, const char *access_key,
 }
 
 static enum td_rc
-sa_info_parse(const struct minio_answer *a, struct minio_sa_info *ret, struct td_err *reterr)
+sa_info_parse(const struct minio_answer *a, struct minio_sa_info *ret,
+	      struct td_err *reterr)
 {
 	json_t *root = parse(a);
 	const char *policy = json_string_value(json_object_get(root, "policy"));
@@ -360,7 +367,7 @@ minio_sa_info(const struct minio_call *call, const char *access_key,
 {
 	struct minio_request req =
 		request("info-service-account", "GET", PREFIX "info-service-account");
-	struct sigv4_param params[] = {{"accessKey", access_key}};
+	struct sigv4_param params[] = { { "accessKey", access_key } };
 	struct minio_answer a;
 	enum td_rc rc;
 
@@ -395,7 +402,7 @@ minio_quota_set(const struct minio_call *call, const char *bucket, uint64_t byte
 {
 	struct minio_request req =
 		request("set-bucket-quota", "PUT", PREFIX "set-bucket-quota");
-	struct sigv4_param params[] = {{"bucket", bucket}};
+	struct sigv4_param params[] = { { "bucket", bucket } };
 	unsigned long long n = bytes;
 	char body[160];
 	int len;
@@ -408,7 +415,7 @@ minio_quota_set(const struct minio_call *call, const char *bucket, uint64_t byte
 	req.params = params;
 	req.param_count = 1;
 	req.content_type = "application/json";
-	req.body = (struct td_bytes){body, (size_t)len};
+	req.body = (struct td_bytes){ body, (size_t)len };
 	return run(call, &req, NULL, 0, reterr);
 }
 
@@ -418,7 +425,7 @@ minio_quota_get(const struct minio_call *call, const char *bucket, uint64_t *ret
 {
 	struct minio_request req =
 		request("get-bucket-quota", "GET", PREFIX "get-bucket-quota");
-	struct sigv4_param params[] = {{"bucket", bucket}};
+	struct sigv4_param params[] = { { "bucket", bucket } };
 	struct minio_answer a;
 	char type[16];
 	json_t *root;
@@ -449,7 +456,8 @@ enum td_rc
 minio_usage(const struct minio_call *call, minio_usage_fn fn, void *ctx,
 	    int64_t *ret_scanned_ms, struct td_err *reterr)
 {
-	struct minio_request req = request("datausageinfo", "GET", PREFIX "datausageinfo");
+	struct minio_request req =
+		request("datausageinfo", "GET", PREFIX "datausageinfo");
 	struct minio_answer a;
 	const char *name;
 	int64_t at = 0;
@@ -473,7 +481,8 @@ minio_usage(const struct minio_call *call, minio_usage_fn fn, void *ctx,
 		json_decref(root);
 		return unreadable(req.what, reterr);
 	}
-	json_object_foreach(json_object_get(root, "bucketsUsageInfo"), name, one) {
+	json_object_foreach(json_object_get(root, "bucketsUsageInfo"), name, one)
+	{
 		struct minio_usage usage = {
 			.bucket = name,
 			.bytes = number_of(one, "size"),

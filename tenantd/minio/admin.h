@@ -44,8 +44,8 @@ enum td_rc minio_user_status(const struct minio_call *call, const char *user,
 			     enum minio_status status, int member,
 			     struct td_err *reterr) TD_MUST_CHECK;
 /* End all temporary keys of a user (also of one that is gone), on this member. */
-enum td_rc minio_tokens_revoke(const struct minio_call *call, const char *user, int member,
-			       struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc minio_tokens_revoke(const struct minio_call *call, const char *user,
+			       int member, struct td_err *reterr) TD_MUST_CHECK;
 
 enum td_rc minio_policy_put(const struct minio_call *call, const char *name,
 			    const char *json, size_t json_len,

@@ -21,7 +21,7 @@ enum mark { MARK_NONE, MARK_OURS, MARK_OTHER };
 struct seen {
 	enum own own;
 	enum mark mark;
-	bool made; /* by this call */
+	bool made;	      /* by this call */
 	struct td_buf policy; /* anonymous; empty: none */
 	struct s3_tags tags;
 };
@@ -74,8 +74,9 @@ mark_of(const struct work *w, const struct s3_tags *tags)
 static enum td_rc
 is_empty(struct work *w, const char *s3_name, bool *ret, struct td_err *reterr)
 {
-	struct s3_list_request what = {
-		.list = S3_LIST_VERSIONS, .bucket = s3_name, .max = 1};
+	struct s3_list_request what = { .list = S3_LIST_VERSIONS,
+					.bucket = s3_name,
+					.max = 1 };
 	struct s3_page page;
 	enum td_rc rc;
 
@@ -118,8 +119,8 @@ look(struct work *w, const struct drv_bucket *b, const char *s3_name, struct see
 }
 
 enum td_rc
-bucket_decide(struct work *w, const struct drv_bucket *b, const char *s3_name, enum own *ret,
-	      struct td_err *reterr)
+bucket_decide(struct work *w, const struct drv_bucket *b, const char *s3_name,
+	      enum own *ret, struct td_err *reterr)
 {
 	struct seen seen;
 	enum td_rc rc;
@@ -179,13 +180,15 @@ policy_ensure(struct work *w, const struct drv_bucket *b, const char *s3_name,
 
 	rc = policy_write(w, b, s3_name, &want, reterr);
 	if (rc == TD_OK && !policy_fits(&seen->policy, &want)) {
-		rc = s3_policy_set(&w->call, s3_name, td_buf_cstr(&want), want.len, reterr);
+		rc = s3_policy_set(&w->call, s3_name, td_buf_cstr(&want), want.len,
+				   reterr);
 		td_buf_reset(&seen->policy);
 		if (rc == TD_OK)
 			rc = s3_policy_get(&w->call, s3_name, &seen->policy, reterr);
 		if (rc == TD_OK && !policy_fits(&seen->policy, &want))
 			rc = td_err_set(reterr, TD_CONFLICT,
-					"somebody else changes the policy of %s", s3_name);
+					"somebody else changes the policy of %s",
+					s3_name);
 	}
 	td_buf_done(&want);
 	return rc;
@@ -225,8 +228,8 @@ static enum td_rc
 mark_put(struct work *w, const char *s3_name, struct seen *seen, struct td_err *reterr)
 {
 	if (seen->tags.count > S3_TAGS_MAX - 2)
-		return td_err_set(reterr, TD_BACKEND_REFUSED, "no room for our tags on %s",
-				  s3_name);
+		return td_err_set(reterr, TD_BACKEND_REFUSED,
+				  "no room for our tags on %s", s3_name);
 	tag_put(&seen->tags, TAG_INSTANCE, w->instance);
 	tag_put(&seen->tags, TAG_APPID, w->c->appid);
 	return s3_tags_set(&w->call, s3_name, &seen->tags, reterr);
@@ -263,7 +266,8 @@ observe_ours(struct work *w, struct drv_bucket *b, const char *s3_name,
 	if (!b->claimed)
 		return TD_OK;
 	if (seen->mark == MARK_NONE) {
-		work_drift(w, "BucketMarkMissing", "bucket %s has lost its tags", s3_name);
+		work_drift(w, "BucketMarkMissing", "bucket %s has lost its tags",
+			   s3_name);
 		bucket_result(b, TD_CONFLICT, "the tags are gone");
 	}
 	rc = policy_write(w, b, s3_name, &want, reterr);
@@ -354,7 +358,7 @@ static enum td_rc
 ensure_there(struct work *w, struct drv_bucket *b, const char *s3_name,
 	     struct td_err *reterr)
 {
-	struct seen seen = {.own = OWN_ABSENT};
+	struct seen seen = { .own = OWN_ABSENT };
 	enum td_rc rc = TD_OK;
 
 	td_buf_init(&seen.policy, POLICY_MAX_BUCKET);
@@ -363,11 +367,12 @@ ensure_there(struct work *w, struct drv_bucket *b, const char *s3_name,
 		rc = look(w, b, s3_name, &seen, reterr);
 	if (rc == TD_OK && seen.own == OWN_ABSENT) {
 		if (b->claimed)
-			work_drift(w, "BucketMissing", "bucket %s had gone; made anew, empty",
-				   s3_name);
+			work_drift(w, "BucketMissing",
+				   "bucket %s had gone; made anew, empty", s3_name);
 		rc = create(w, b, s3_name, &seen, reterr);
 	} else if (rc == TD_OK && b->claimed && seen.mark == MARK_NONE) {
-		work_drift(w, "BucketMarkMissing", "bucket %s had lost its tags", s3_name);
+		work_drift(w, "BucketMarkMissing", "bucket %s had lost its tags",
+			   s3_name);
 	}
 	/* It may bear our mark, but no record and no intent of ours knows it. */
 	if (!seen.made && !b->claimed && !b->absent_before)
@@ -384,7 +389,8 @@ ensure_there(struct work *w, struct drv_bucket *b, const char *s3_name,
 
 /* For b->remove, and for the whole tenant's end. */
 static enum td_rc
-ensure_gone(struct work *w, struct drv_bucket *b, const char *s3_name, struct td_err *reterr)
+ensure_gone(struct work *w, struct drv_bucket *b, const char *s3_name,
+	    struct td_err *reterr)
 {
 	bool more = false;
 	enum own own;
@@ -404,7 +410,8 @@ ensure_gone(struct work *w, struct drv_bucket *b, const char *s3_name, struct td
 	if (rc != TD_OK)
 		return rc;
 	b->presence = more ? DRV_OURS : DRV_ABSENT;
-	bucket_result(b, more ? TD_NOT_READY : TD_OK, more ? "its content is being removed" : "");
+	bucket_result(b, more ? TD_NOT_READY : TD_OK,
+		      more ? "its content is being removed" : "");
 	w->r->more |= more;
 	return TD_OK;
 }
@@ -438,14 +445,15 @@ bucket_remove(struct work *w, struct drv_bucket *b, struct td_err *reterr)
 
 /* ---- all of them ---- */
 
-typedef enum td_rc (*bucket_fn)(struct work *w, struct drv_bucket *b, struct td_err *reterr);
+typedef enum td_rc (*bucket_fn)(struct work *w, struct drv_bucket *b,
+				struct td_err *reterr);
 
 static enum td_rc
 for_each(struct work *w, bucket_fn fn, struct td_err *reterr)
 {
 	for (size_t i = 0; i < w->c->bucket_count; i++) {
 		struct drv_bucket *b = &w->c->buckets[i];
-		struct td_err err = {0};
+		struct td_err err = { 0 };
 		enum td_rc rc;
 
 		b->presence = DRV_UNKNOWN;

@@ -15,10 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TRIES_MIN 3	 /* of one request, whatever the number of members */
-#define MEMBER_TRIES 2	 /* where it must be that member */
-#define KEY_SWITCHES 2	 /* per request: to what the files hold, then to the other pair */
-#define BACKOFF_MS 50	 /* doubled with every round, plus as much jitter */
+#define TRIES_MIN 3    /* of one request, whatever the number of members */
+#define MEMBER_TRIES 2 /* where it must be that member */
+#define KEY_SWITCHES 2 /* per request: to what the files hold, then to the other pair */
+#define BACKOFF_MS 50  /* doubled with every round, plus as much jitter */
 #define BACKOFF_MAX_MS 1000
 #define MEMBER_TIMEOUT_MS 10000 /* for one member, when there are others to ask */
 #define REPLY_CEILING (1 << 20)
@@ -28,7 +28,7 @@
 #define ENDPOINT_MAX 300
 
 struct endpoint {
-	char *url; /* without a trailing slash */
+	char *url;  /* without a trailing slash */
 	char *host; /* as curl sends it: without the scheme's own port */
 };
 
@@ -63,7 +63,7 @@ endpoint_init(struct endpoint *e, const char *url, struct td_err *reterr)
 	static const struct {
 		const char *scheme;
 		const char *port;
-	} known[] = {{"http://", ":80"}, {"https://", ":443"}};
+	} known[] = { { "http://", ":80" }, { "https://", ":443" } };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		size_t scheme_len = strlen(known[i].scheme);
@@ -88,16 +88,17 @@ endpoint_init(struct endpoint *e, const char *url, struct td_err *reterr)
 			return td_err_set(reterr, TD_NOMEM, "no memory for an endpoint");
 		return TD_OK;
 	}
-	return td_err_set(reterr, TD_INVALID,
-			  "minio endpoint %.100s: http://HOST[:PORT] or https:// is expected",
-			  url);
+	return td_err_set(
+		reterr, TD_INVALID,
+		"minio endpoint %.100s: http://HOST[:PORT] or https:// is expected", url);
 }
 
 static enum td_rc
 options_check(const struct minio_driver_options *opt, struct td_err *reterr)
 {
 	if (opt->endpoint_count < 1 || opt->endpoint_count > MINIO_ENDPOINTS_MAX)
-		return td_err_set(reterr, TD_INVALID, "minio: 1 to %d endpoints are expected",
+		return td_err_set(reterr, TD_INVALID,
+				  "minio: 1 to %d endpoints are expected",
 				  MINIO_ENDPOINTS_MAX);
 	return TD_OK;
 }
@@ -194,7 +195,7 @@ minio_call_left(const struct minio_call *call)
 static enum td_rc
 pool_take(struct minio_client *c, struct td_http **ret, struct td_err *reterr)
 {
-	struct td_http_options opt = {.ca_file = c->ca_file};
+	struct td_http_options opt = { .ca_file = c->ca_file };
 	struct td_http *http = NULL;
 
 	pthread_mutex_lock(&c->lock);
@@ -241,25 +242,30 @@ send_signed(const struct attempt *a, const struct sigv4_signed *s, struct td_byt
 		.body = body.data,
 		.body_len = body.len,
 		.timeout_ms = a->timeout_ms,
-		.reply_ceiling = a->req->reply_ceiling ? a->req->reply_ceiling : REPLY_CEILING,
+		.reply_ceiling =
+			a->req->reply_ceiling ? a->req->reply_ceiling : REPLY_CEILING,
 	};
 	struct td_http *http;
 	struct td_buf url;
 	size_t n = 0;
 	enum td_rc rc;
 
-	headers[n++] = (struct td_http_header){"Authorization", td_buf_cstr(&s->authorization)};
-	headers[n++] = (struct td_http_header){"X-Amz-Date", s->date};
+	headers[n++] = (struct td_http_header){ "Authorization",
+						td_buf_cstr(&s->authorization) };
+	headers[n++] = (struct td_http_header){ "X-Amz-Date", s->date };
 	if (a->req->service != SIGV4_STS)
-		headers[n++] = (struct td_http_header){"X-Amz-Content-Sha256", s->body_hash};
+		headers[n++] =
+			(struct td_http_header){ "X-Amz-Content-Sha256", s->body_hash };
 	if (a->key->session_token)
-		headers[n++] = (struct td_http_header){
-			"X-Amz-Security-Token", td_secret_bytes(a->key->session_token)};
+		headers[n++] =
+			(struct td_http_header){ "X-Amz-Security-Token",
+						 td_secret_bytes(a->key->session_token) };
 	if (a->req->content_type)
-		headers[n++] = (struct td_http_header){"Content-Type", a->req->content_type};
+		headers[n++] =
+			(struct td_http_header){ "Content-Type", a->req->content_type };
 	for (size_t i = 0; i < a->req->header_count; i++)
-		headers[n++] = (struct td_http_header){a->req->headers[i].name,
-						       a->req->headers[i].value};
+		headers[n++] = (struct td_http_header){ a->req->headers[i].name,
+							a->req->headers[i].value };
 	http_req.header_count = n;
 
 	td_buf_init(&url, URL_CEILING);
@@ -288,7 +294,7 @@ reply_open(const struct attempt *a, struct minio_answer *answer, struct td_err *
 
 	td_buf_init_secret(&clear, answer->body.ceiling);
 	rc = sealed_read(a->key->secret,
-			 (struct td_bytes){answer->body.data, answer->body.len}, &clear,
+			 (struct td_bytes){ answer->body.data, answer->body.len }, &clear,
 			 reterr);
 	td_buf_done(&answer->body);
 	answer->body = clear;
@@ -322,7 +328,7 @@ exchange(const struct attempt *a, struct td_bytes body, struct minio_answer *ret
 		.region = c->region,
 		.now_ms = td_now_ms(c->env),
 	};
-	struct td_http_reply reply = {0};
+	struct td_http_reply reply = { 0 };
 	struct sigv4_signed s;
 	int64_t began;
 	enum td_rc rc;
@@ -362,9 +368,11 @@ attempt_run(const struct attempt *a, struct minio_answer *ret, struct td_err *re
 	if (a->req->body_form == MINIO_PLAIN)
 		return exchange(a, a->req->body, ret, reterr);
 	td_buf_init(&sealed, BODY_CEILING);
-	rc = sealed_write(a->call->client->env, a->key->secret, a->req->body, &sealed, reterr);
+	rc = sealed_write(a->call->client->env, a->key->secret, a->req->body, &sealed,
+			  reterr);
 	if (rc == TD_OK)
-		rc = exchange(a, (struct td_bytes){sealed.data, sealed.len}, ret, reterr);
+		rc = exchange(a, (struct td_bytes){ sealed.data, sealed.len }, ret,
+			      reterr);
 	td_buf_done(&sealed);
 	return rc;
 }
@@ -443,8 +451,9 @@ try_once(struct attempt *a, struct minio_answer *ret, enum verdict *ret_verdict,
 	a->key = a->req->as;
 	if (!a->key) {
 		own = keyring_take(c->keys);
-		own_key = (struct sigv4_key){.access_key = td_secret_bytes(own->access_key),
-					     .secret = own->secret};
+		own_key = (struct sigv4_key){ .access_key =
+						      td_secret_bytes(own->access_key),
+					      .secret = own->secret };
 		a->key = &own_key;
 	}
 	rc = attempt_run(a, ret, reterr);
@@ -465,7 +474,7 @@ minio_client_do(const struct minio_call *call, const struct minio_request *req,
 		struct minio_answer *ret, struct td_err *reterr)
 {
 	struct minio_client *c = call->client;
-	struct attempt a = {.call = call, .req = req};
+	struct attempt a = { .call = call, .req = req };
 	unsigned tries_max = MEMBER_TRIES;
 	unsigned switches = 0;
 	unsigned tries = 0;
@@ -476,12 +485,13 @@ minio_client_do(const struct minio_call *call, const struct minio_request *req,
 	while (minio_call_left(call) > 0) {
 		size_t member = req->member >= 0 ? (size_t)req->member
 						 : atomic_load(&c->preferred);
-		struct minio_answer answer = {0};
+		struct minio_answer answer = { 0 };
 		enum verdict verdict;
 
 		attempt_prepare(&a, member);
 		rc = try_once(&a, &answer, &verdict, reterr);
-		if (verdict == FINAL || (verdict == SWITCH_KEY && ++switches > KEY_SWITCHES)) {
+		if (verdict == FINAL ||
+		    (verdict == SWITCH_KEY && ++switches > KEY_SWITCHES)) {
 			if (rc == TD_OK)
 				*ret = answer;
 			return rc;
@@ -503,7 +513,7 @@ enum td_rc
 minio_client_expect(const struct minio_call *call, const struct minio_request *req,
 		    struct minio_answer *ret, struct td_err *reterr)
 {
-	struct minio_answer answer;
+	struct minio_answer answer = { 0 };
 	enum td_rc rc;
 
 	rc = minio_client_do(call, req, &answer, reterr);

@@ -19,14 +19,16 @@ struct minio_client;
 /* What a client is made of is the driver's business (minio/driver.h). Strings are copied,
  * env and trace are borrowed. TD_INVALID, TD_IO: as minio_driver_new. */
 enum td_rc minio_client_new(const struct minio_driver_options *opt,
-			    struct minio_client **ret, struct td_err *reterr) TD_MUST_CHECK;
+			    struct minio_client **ret,
+			    struct td_err *reterr) TD_MUST_CHECK;
 void minio_client_free(struct minio_client *c);
 const struct td_env *minio_client_env(const struct minio_client *c);
 size_t minio_client_members(const struct minio_client *c);
 
 /* Takes what the credential files of `current` hold now, even if the key in use still works.
  * TD_INVALID or TD_IO: a file is unfit; the key in use stays. */
-enum td_rc minio_client_reread(struct minio_client *c, struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc minio_client_reread(struct minio_client *c,
+			       struct td_err *reterr) TD_MUST_CHECK;
 /* Is this the access key that tenantd itself uses now? */
 bool minio_client_is_self(struct minio_client *c, const char *access_key);
 
@@ -61,7 +63,7 @@ struct minio_request {
 
 struct minio_answer {
 	int status;
-	struct td_buf body; /* wiped when done */
+	struct td_buf body;	  /* wiped when done */
 	struct minio_fault fault; /* of answers that are not 2xx */
 };
 void minio_answer_done(struct minio_answer *a);

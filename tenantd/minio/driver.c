@@ -55,7 +55,7 @@ work_is_fatal(enum td_rc rc)
 struct sigv4_key
 work_key(const struct drv_slot *slot)
 {
-	return (struct sigv4_key){.access_key = slot->key_id, .secret = slot->secret};
+	return (struct sigv4_key){ .access_key = slot->key_id, .secret = slot->secret };
 }
 
 static enum td_rc
@@ -108,7 +108,8 @@ template_find(struct work *w, struct td_err *reterr)
 	w->full = policy_find(w->d->policies, POLICY_MINIO, name);
 	if (!w->full || !w->full->fenced || !w->full->suspended)
 		return td_err_set(reterr, TD_INVALID,
-				  "minio policy template \"%.48s\" is unknown or unfit", name);
+				  "minio policy template \"%.48s\" is unknown or unfit",
+				  name);
 	w->suspended = w->full->suspended;
 	switch (w->c->access) {
 	case DRV_ACCESS_FULL:
@@ -121,7 +122,8 @@ template_find(struct work *w, struct td_err *reterr)
 		w->want = w->full->suspended;
 		return TD_OK;
 	default:
-		return td_err_set(reterr, TD_INVALID, "minio: access %d", (int)w->c->access);
+		return td_err_set(reterr, TD_INVALID, "minio: access %d",
+				  (int)w->c->access);
 	}
 }
 
@@ -158,14 +160,15 @@ work_begin(struct work *w, struct driver *base, const struct drv_call *c,
 		.d = d,
 		.c = c,
 		.r = r,
-		.call = {d->client, c->deadline_mono_ms},
+		.call = { d->client, c->deadline_mono_ms },
 		.instance = c->instance_id && c->instance_id[0] ? c->instance_id
-								 : d->instance_id,
+								: d->instance_id,
 	};
 	if (!appid_ok(c->appid))
 		return td_err_set(reterr, TD_INVALID, "minio: not an appid");
 	if (c->bucket_count > DRV_BUCKETS_PER_CALL)
-		return td_err_set(reterr, TD_INVALID, "minio: too many buckets in a call");
+		return td_err_set(reterr, TD_INVALID,
+				  "minio: too many buckets in a call");
 	snprintf(w->probe_bucket, sizeof(w->probe_bucket), "%s-tenantd", c->appid);
 	return slots_check(w, reterr);
 }
@@ -261,7 +264,8 @@ ensure_user(struct work *w, bool *ret_locked, struct td_err *reterr)
 		return suspend ? TD_OK : parent_repair(w, ret_locked, reterr);
 	if (!w->c->claimed && !w->c->absent_before)
 		return td_err_set(reterr, TD_INVALID,
-				  "minio: no intent says that %s may be made", w->c->appid);
+				  "minio: no intent says that %s may be made",
+				  w->c->appid);
 	if (w->c->claimed)
 		work_drift(w, "UserMissing", "the user had gone; made anew");
 	rc = parent_create(w, reterr);
@@ -290,7 +294,7 @@ ensure_open(struct work *w, struct td_err *reterr)
 static enum td_rc
 ensure_suspended(struct work *w, struct td_err *reterr)
 {
-	struct td_err err = {0};
+	struct td_err err = { 0 };
 	enum td_rc rc;
 
 	/* Keys minted by this very intent must exist; a disabled user gets none. Without rights
@@ -353,7 +357,8 @@ remove_all(struct work *w, enum own own, struct td_err *reterr)
 
 		/* Foreign ones stay; what failed keeps the tenant from being gone. */
 		if (b->rc != TD_OK && b->rc != TD_NOT_READY && b->rc != TD_FOREIGN)
-			rc = td_err_set(reterr, b->rc, "bucket %s: %s", b->name, b->detail);
+			rc = td_err_set(reterr, b->rc, "bucket %s: %s", b->name,
+					b->detail);
 	}
 	if (rc != TD_OK || w->r->more)
 		return rc;
@@ -397,9 +402,9 @@ static enum td_rc
 minio_probe(struct driver *base, int64_t deadline_mono_ms, struct td_err *reterr)
 {
 	struct minio_driver *d = (struct minio_driver *)base;
-	struct minio_call call = {d->client, deadline_mono_ms};
+	struct minio_call call = { d->client, deadline_mono_ms };
 	struct minio_server_info info;
-	struct td_err files = {0};
+	struct td_err files = { 0 };
 	enum td_rc reread, rc;
 
 	/* Files that are unfit are told even while the old key still works. */
@@ -449,7 +454,7 @@ minio_driver_new(const struct minio_driver_options *opt, struct driver **ret,
 	if (!d)
 		return td_err_set(reterr, TD_NOMEM, "no memory for a driver");
 	pthread_mutex_init(&d->lock, NULL);
-	d->base = (struct driver){&ops, DRV_OBJECT, "minio"};
+	d->base = (struct driver){ &ops, DRV_OBJECT, "minio" };
 	d->policies = opt->policies;
 	snprintf(d->instance_id, sizeof(d->instance_id), "%s", instance);
 	rc = minio_client_new(opt, &d->client, reterr);

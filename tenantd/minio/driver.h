@@ -46,7 +46,7 @@ struct minio_driver_options {
 	 * members may be NULL) is tried when `current` is refused. */
 	struct minio_key_files current;
 	struct minio_key_files next;
-	const char *instance_id;	   /* 32 hex digits; used where a drv_call has none */
+	const char *instance_id; /* 32 hex digits; used where a drv_call has none */
 	const struct policy_set *policies; /* borrowed for the life of the driver */
 	const struct td_env *env;	   /* borrowed; NULL: the real system */
 	const struct drv_trace *trace;	   /* borrowed; NULL: nobody listens */

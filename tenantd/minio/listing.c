@@ -79,7 +79,7 @@ static enum td_rc
 entry_store(struct s3_page *page, const struct entry_text *text, bool delete_marker,
 	    struct td_err *reterr)
 {
-	struct s3_entry one = {.delete_marker = delete_marker};
+	struct s3_entry one = { .delete_marker = delete_marker };
 
 	if (page->count == S3_PAGE_MAX)
 		return corrupt(reterr, "listing (too many entries)");
@@ -99,17 +99,20 @@ entry_store(struct s3_page *page, const struct entry_text *text, bool delete_mar
 }
 
 static enum td_rc
-entry_parse(struct xml *x, struct s3_page *page, bool delete_marker, struct td_err *reterr)
+entry_parse(struct xml *x, struct s3_page *page, bool delete_marker,
+	    struct td_err *reterr)
 {
-	struct entry_text text = {0};
+	struct entry_text text = { 0 };
 	enum xml_event event;
 
 	while ((event = xml_next(x)) != XML_END) {
 		bool ok = event == XML_START || event == XML_TEXT;
 
 		if (event == XML_START && xml_is(x, "Key"))
-			ok = xml_leaf(x, text.key, sizeof(text.key)) && url_decode(text.key);
-		else if (event == XML_START && (xml_is(x, "VersionId") || xml_is(x, "UploadId")))
+			ok = xml_leaf(x, text.key, sizeof(text.key)) &&
+			     url_decode(text.key);
+		else if (event == XML_START &&
+			 (xml_is(x, "VersionId") || xml_is(x, "UploadId")))
 			ok = xml_leaf(x, text.id, sizeof(text.id));
 		else if (event == XML_START && xml_is(x, "Size"))
 			ok = xml_leaf(x, text.size, sizeof(text.size));
@@ -192,11 +195,11 @@ s3_page_parse(enum s3_list list, const void *body, size_t len, struct s3_page *r
 	      struct td_err *reterr)
 {
 	static const struct listing_words words[] = {
-		[S3_LIST_OBJECTS] = {"ListBucketResult", "Contents"},
-		[S3_LIST_VERSIONS] = {"ListVersionsResult", "Version"},
-		[S3_LIST_UPLOADS] = {"ListMultipartUploadsResult", "Upload"},
+		[S3_LIST_OBJECTS] = { "ListBucketResult", "Contents" },
+		[S3_LIST_VERSIONS] = { "ListVersionsResult", "Version" },
+		[S3_LIST_UPLOADS] = { "ListMultipartUploadsResult", "Upload" },
 	};
-	struct s3_page page = {0};
+	struct s3_page page = { 0 };
 	struct xml x;
 	enum td_rc rc;
 
@@ -257,7 +260,8 @@ refused_parse(struct xml *x, struct s3_deleted *ret)
 {
 	char code[sizeof(ret->first_code)] = "";
 	char message[1024] = "";
-	struct pair want = {"Code", code, sizeof(code), "Message", message, sizeof(message)};
+	struct pair want = { "Code",	code,	 sizeof(code),
+			     "Message", message, sizeof(message) };
 
 	if (!pair_parse(x, &want))
 		return false;
@@ -272,9 +276,10 @@ refused_parse(struct xml *x, struct s3_deleted *ret)
 }
 
 enum td_rc
-s3_deleted_parse(const void *body, size_t len, struct s3_deleted *ret, struct td_err *reterr)
+s3_deleted_parse(const void *body, size_t len, struct s3_deleted *ret,
+		 struct td_err *reterr)
 {
-	struct s3_deleted found = {0};
+	struct s3_deleted found = { 0 };
 	enum xml_event event;
 	struct xml x;
 
@@ -309,9 +314,9 @@ tag_set_parse(struct xml *x, struct s3_tag *out, size_t max, size_t *count)
 		bool ok = event == XML_START || event == XML_TEXT;
 
 		if (event == XML_START && xml_is(x, "Tag")) {
-			struct s3_tag tag = {0};
-			struct pair want = {"Key", tag.key, sizeof(tag.key),
-					    "Value", tag.value, sizeof(tag.value)};
+			struct s3_tag tag = { 0 };
+			struct pair want = { "Key",   tag.key,	 sizeof(tag.key),
+					     "Value", tag.value, sizeof(tag.value) };
 
 			ok = *count < max && pair_parse(x, &want);
 			if (ok)
@@ -360,10 +365,10 @@ credentials_parse(struct xml *x, struct sts_text *ret)
 		char *out;
 		size_t size;
 	} want[] = {
-		{"AccessKeyId", ret->access_key, sizeof(ret->access_key)},
-		{"SecretAccessKey", ret->secret_key, sizeof(ret->secret_key)},
-		{"SessionToken", ret->session_token, sizeof(ret->session_token)},
-		{"Expiration", ret->expiration, sizeof(ret->expiration)},
+		{ "AccessKeyId", ret->access_key, sizeof(ret->access_key) },
+		{ "SecretAccessKey", ret->secret_key, sizeof(ret->secret_key) },
+		{ "SessionToken", ret->session_token, sizeof(ret->session_token) },
+		{ "Expiration", ret->expiration, sizeof(ret->expiration) },
 	};
 	enum xml_event event;
 

@@ -17,8 +17,8 @@
 #define S3_PAGE_MAX 1000
 
 struct s3_entry {
-	char *key;	  /* decoded; owned by the page */
-	char *id;	  /* version id or upload id; "" when there is none */
+	char *key; /* decoded; owned by the page */
+	char *id;  /* version id or upload id; "" when there is none */
 	uint64_t size;
 	bool delete_marker;
 };

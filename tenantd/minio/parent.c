@@ -70,7 +70,7 @@ parent_name_taken(struct work *w, bool *ret, struct td_err *reterr)
 	/* Nobody's secret: MinIO says whether it knows the key before it says more. */
 	TD_CLEAN_SECRET struct td_secret *wrong =
 		td_secret_random_alnum(minio_client_env(w->d->client), 40);
-	struct sigv4_key key = {.access_key = w->c->appid, .secret = wrong};
+	struct sigv4_key key = { .access_key = w->c->appid, .secret = wrong };
 	enum s3_login login;
 	enum td_rc rc;
 
@@ -138,8 +138,8 @@ map_template(struct work *w, const struct policy_template *t, struct td_err *ret
 bool
 parent_mapped_in_family(const struct work *w)
 {
-	const struct policy_template *family[] = {w->full, w->full->fenced,
-						  w->full->suspended};
+	const struct policy_template *family[] = { w->full, w->full->fenced,
+						   w->full->suspended };
 
 	for (size_t i = 0; i < sizeof(family) / sizeof(family[0]); i++)
 		if (family[i] && strcmp(family[i]->compiled_name, w->user.policy) == 0)
@@ -176,7 +176,8 @@ parent_map(struct work *w, struct td_err *reterr)
 	rc = map_template(w, w->want, reterr);
 	if (rc == TD_WRONG_PHASE)
 		return td_err_set(reterr, TD_CONFLICT,
-				  "user %s was disabled or removed meanwhile", w->c->appid);
+				  "user %s was disabled or removed meanwhile",
+				  w->c->appid);
 	if (rc == TD_OK)
 		snprintf(w->user.policy, sizeof(w->user.policy), "%s",
 			 w->want->compiled_name);
@@ -188,7 +189,7 @@ parent_map(struct work *w, struct td_err *reterr)
 enum td_rc
 parent_create(struct work *w, struct td_err *reterr)
 {
-	struct td_err err = {0};
+	struct td_err err = { 0 };
 	enum td_rc rc;
 
 	/* Temporary keys outlive their user: they must not wake up with the new one. Before a
@@ -204,7 +205,7 @@ parent_create(struct work *w, struct td_err *reterr)
 	rc = minio_user_put(&w->call, w->c->appid, w->parent->secret, reterr);
 	if (rc != TD_OK)
 		return rc;
-	w->user = (struct minio_user){.kind = MINIO_USER_PRESENT, .enabled = true};
+	w->user = (struct minio_user){ .kind = MINIO_USER_PRESENT, .enabled = true };
 	return TD_OK;
 }
 
@@ -212,7 +213,7 @@ parent_create(struct work *w, struct td_err *reterr)
 static bool
 safe_to_enable(const struct work *w)
 {
-	const struct policy_template *fine[] = {w->want, w->full->fenced, w->suspended};
+	const struct policy_template *fine[] = { w->want, w->full->fenced, w->suspended };
 
 	if (!w->user.policy[0])
 		return true;
@@ -237,7 +238,8 @@ unlock(struct work *w, struct td_err *reterr)
 		rc = minio_user_remove(&w->call, w->c->appid, reterr);
 		return rc == TD_OK ? parent_create(w, reterr) : rc;
 	}
-	rc = minio_user_status(&w->call, w->c->appid, MINIO_ENABLED, MINIO_ANY_MEMBER, reterr);
+	rc = minio_user_status(&w->call, w->c->appid, MINIO_ENABLED, MINIO_ANY_MEMBER,
+			       reterr);
 	if (rc == TD_OK)
 		w->user.enabled = true;
 	return rc;
@@ -264,7 +266,8 @@ parent_repair(struct work *w, bool *ret_locked, struct td_err *reterr)
 		return rc;
 	if (login == S3_LOGIN_NO_KEY)
 		return td_err_set(reterr, TD_CONFLICT,
-				  "user %s was disabled or removed meanwhile", w->c->appid);
+				  "user %s was disabled or removed meanwhile",
+				  w->c->appid);
 	if (login == S3_LOGIN_WRONG) {
 		work_drift(w, "ParentSecretChanged", "the user's secret was changed");
 		rc = minio_user_put(&w->call, w->c->appid, w->parent->secret, reterr);
@@ -303,7 +306,7 @@ void
 parent_revoke(struct work *w)
 {
 	for (size_t i = 0; i < minio_client_members(w->d->client); i++) {
-		struct td_err err = {0};
+		struct td_err err = { 0 };
 		enum td_rc rc = minio_tokens_revoke(&w->call, w->c->appid, (int)i, &err);
 
 		work_keep(w, rc, &err);
@@ -313,7 +316,7 @@ parent_revoke(struct work *w)
 void
 parent_cut_off(struct work *w)
 {
-	struct td_err err = {0};
+	struct td_err err = { 0 };
 	enum td_rc rc;
 
 	if (w->user.enabled && w->suspended &&
@@ -325,7 +328,8 @@ parent_cut_off(struct work *w)
 	parent_revoke(w);
 	/* Peers are told, but one that missed it would keep the old status for minutes. */
 	for (size_t i = 0; i < minio_client_members(w->d->client); i++) {
-		rc = minio_user_status(&w->call, w->c->appid, MINIO_DISABLED, (int)i, &err);
+		rc = minio_user_status(&w->call, w->c->appid, MINIO_DISABLED, (int)i,
+				       &err);
 		work_keep(w, rc, &err);
 		if (rc == TD_OK)
 			w->user.enabled = false;
@@ -345,8 +349,8 @@ parent_prove_locked(struct work *w, struct td_err *reterr)
 			return rc;
 		if (login != S3_LOGIN_NO_KEY)
 			return td_err_set(reterr, TD_UNAVAILABLE,
-					  "user %s is still known to member %zu", w->c->appid,
-					  i);
+					  "user %s is still known to member %zu",
+					  w->c->appid, i);
 	}
 	return TD_OK;
 }
@@ -369,7 +373,7 @@ parent_remove(struct work *w, struct td_err *reterr)
 	if (rc != TD_OK)
 		return rc;
 	if (w->user.kind != MINIO_USER_ABSENT)
-		return td_err_set(reterr, TD_CONFLICT, "user %s came back while it was removed",
-				  w->c->appid);
+		return td_err_set(reterr, TD_CONFLICT,
+				  "user %s came back while it was removed", w->c->appid);
 	return parent_prove_locked(w, reterr);
 }

@@ -23,9 +23,10 @@ time_is_up(const struct work *w)
 static enum td_rc
 uploads_abort(struct work *w, const char *s3_name, bool *ret_more, struct td_err *reterr)
 {
-	struct s3_list_request what = {
-		.list = S3_LIST_UPLOADS, .bucket = s3_name, .max = S3_PAGE_MAX};
-	struct s3_page before = {0};
+	struct s3_list_request what = { .list = S3_LIST_UPLOADS,
+					.bucket = s3_name,
+					.max = S3_PAGE_MAX };
+	struct s3_page before = { 0 };
 	bool truncated;
 	enum td_rc rc;
 
@@ -60,17 +61,19 @@ locked(struct work *w, const char *s3_name, const struct s3_deleted *refused,
 }
 
 static enum td_rc
-versions_delete(struct work *w, const char *s3_name, bool *ret_more, struct td_err *reterr)
+versions_delete(struct work *w, const char *s3_name, bool *ret_more,
+		struct td_err *reterr)
 {
-	struct s3_list_request what = {
-		.list = S3_LIST_VERSIONS, .bucket = s3_name, .max = S3_PAGE_MAX};
-	struct s3_deleted refused = {0};
-	struct s3_page before = {0};
+	struct s3_list_request what = { .list = S3_LIST_VERSIONS,
+					.bucket = s3_name,
+					.max = S3_PAGE_MAX };
+	struct s3_deleted refused = { 0 };
+	struct s3_page before = { 0 };
 	bool truncated = true;
 	enum td_rc rc = TD_OK;
 
 	while (rc == TD_OK && truncated && !*ret_more) {
-		struct s3_deleted deleted = {0};
+		struct s3_deleted deleted = { 0 };
 		struct s3_page page;
 
 		rc = s3_list_page(&w->call, &what, &page, reterr);
@@ -78,7 +81,8 @@ versions_delete(struct work *w, const char *s3_name, bool *ret_more, struct td_e
 			break;
 		if (page.count > 0)
 			rc = s3_delete_page(&w->call, s3_name, &page, &deleted, reterr);
-		w->r->progress += page.count - (rc == TD_OK ? deleted.refused : page.count);
+		w->r->progress +=
+			page.count - (rc == TD_OK ? deleted.refused : page.count);
 		if (refused.refused == 0)
 			refused = deleted;
 		else

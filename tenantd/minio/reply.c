@@ -52,7 +52,8 @@ fault_xml(const void *body, size_t len, struct minio_fault *ret)
 
 	xml_init(&x, body, len);
 	while ((event = xml_next(&x)) != XML_DONE && event != XML_BAD) {
-		if (event != XML_START || xml_is(&x, "Error") || xml_is(&x, "ErrorResponse"))
+		if (event != XML_START || xml_is(&x, "Error") ||
+		    xml_is(&x, "ErrorResponse"))
 			continue;
 		if (xml_is(&x, "Code") && xml_leaf(&x, text, sizeof(text)))
 			copy_checked(ret->code, sizeof(ret->code), text);
@@ -82,31 +83,31 @@ static const struct {
 	const char *code;
 	enum td_rc rc;
 } codes[] = {
-	{"BucketAlreadyExists", TD_EXISTS},
-	{"BucketAlreadyOwnedByYou", TD_EXISTS},
-	{"BucketNotEmpty", TD_BUCKET_NOT_EMPTY},
-	{"EntityTooLarge", TD_TOO_LARGE},
-	{"InvalidAccessKeyId", TD_BACKEND_AUTH},
-	{"InvalidTokenId", TD_BACKEND_AUTH},
-	{"ExpiredToken", TD_BACKEND_AUTH},
-	{"NoSuchBucket", TD_NOT_FOUND},
-	{"NoSuchBucketPolicy", TD_NOT_FOUND},
-	{"NoSuchTagSet", TD_NOT_FOUND},
-	{"NoSuchUpload", TD_NOT_FOUND},
-	{"OperationAborted", TD_UNAVAILABLE},
-	{"PolicyTooLarge", TD_TOO_LARGE},
-	{"RequestTimeTooSkewed", TD_UNAVAILABLE},
-	{"ServerBusy", TD_UNAVAILABLE},
-	{"SignatureDoesNotMatch", TD_BACKEND_AUTH},
-	{"STSIAMNotInitialized", TD_UNAVAILABLE},
-	{"STSNotInitialized", TD_UNAVAILABLE},
-	{"XMinioAdminNoSuchPolicy", TD_NOT_FOUND},
-	{"XMinioAdminNoSuchQuotaConfiguration", TD_NOT_FOUND},
-	{"XMinioAdminNoSuchUser", TD_NOT_FOUND},
-	{"XMinioIAMNotInitialized", TD_UNAVAILABLE},
-	{"XMinioIAMServiceAccountSessionPolicyTooLarge", TD_TOO_LARGE},
-	{"XMinioServerNotInitialized", TD_UNAVAILABLE},
-	{"XMinioStorageFull", TD_UNAVAILABLE},
+	{ "BucketAlreadyExists", TD_EXISTS },
+	{ "BucketAlreadyOwnedByYou", TD_EXISTS },
+	{ "BucketNotEmpty", TD_BUCKET_NOT_EMPTY },
+	{ "EntityTooLarge", TD_TOO_LARGE },
+	{ "InvalidAccessKeyId", TD_BACKEND_AUTH },
+	{ "InvalidTokenId", TD_BACKEND_AUTH },
+	{ "ExpiredToken", TD_BACKEND_AUTH },
+	{ "NoSuchBucket", TD_NOT_FOUND },
+	{ "NoSuchBucketPolicy", TD_NOT_FOUND },
+	{ "NoSuchTagSet", TD_NOT_FOUND },
+	{ "NoSuchUpload", TD_NOT_FOUND },
+	{ "OperationAborted", TD_UNAVAILABLE },
+	{ "PolicyTooLarge", TD_TOO_LARGE },
+	{ "RequestTimeTooSkewed", TD_UNAVAILABLE },
+	{ "ServerBusy", TD_UNAVAILABLE },
+	{ "SignatureDoesNotMatch", TD_BACKEND_AUTH },
+	{ "STSIAMNotInitialized", TD_UNAVAILABLE },
+	{ "STSNotInitialized", TD_UNAVAILABLE },
+	{ "XMinioAdminNoSuchPolicy", TD_NOT_FOUND },
+	{ "XMinioAdminNoSuchQuotaConfiguration", TD_NOT_FOUND },
+	{ "XMinioAdminNoSuchUser", TD_NOT_FOUND },
+	{ "XMinioIAMNotInitialized", TD_UNAVAILABLE },
+	{ "XMinioIAMServiceAccountSessionPolicyTooLarge", TD_TOO_LARGE },
+	{ "XMinioServerNotInitialized", TD_UNAVAILABLE },
+	{ "XMinioStorageFull", TD_UNAVAILABLE },
 };
 
 bool
@@ -128,7 +129,8 @@ minio_fault_is_auth(int status, const struct minio_fault *fault)
 static enum td_rc
 rc_of_status(int status)
 {
-	if (status == 408 || status == 429 || status == 502 || status == 503 || status == 504)
+	if (status == 408 || status == 429 || status == 502 || status == 503 ||
+	    status == 504)
 		return TD_UNAVAILABLE;
 	return TD_BACKEND_REFUSED;
 }

@@ -16,7 +16,8 @@ static struct minio_request
 request(const char *what, const char *method, const char *path)
 {
 	return (struct minio_request){
-		.what = what, .method = method, .path = path, .member = MINIO_ANY_MEMBER};
+		.what = what, .method = method, .path = path, .member = MINIO_ANY_MEMBER
+	};
 }
 
 static void
@@ -57,7 +58,7 @@ enum td_rc
 s3_login(const struct minio_call *call, const struct sigv4_key *key, const char *bucket,
 	 int member, enum s3_login *ret, struct td_err *reterr)
 {
-	struct sigv4_param params[] = {{"location", NULL}};
+	struct sigv4_param params[] = { { "location", NULL } };
 	char path[BUCKET_PATH_SIZE];
 	struct minio_request req = request("login", "GET", path);
 	struct minio_answer a;
@@ -100,7 +101,7 @@ enum td_rc
 s3_bucket_delete(const struct minio_call *call, const char *bucket, enum s3_force force,
 		 struct td_err *reterr)
 {
-	struct sigv4_header headers[] = {{"x-minio-force-delete", "true"}};
+	struct sigv4_header headers[] = { { "x-minio-force-delete", "true" } };
 	char path[BUCKET_PATH_SIZE];
 	struct minio_request req = request("delete-bucket", "DELETE", path);
 	struct minio_answer a;
@@ -113,8 +114,8 @@ s3_bucket_delete(const struct minio_call *call, const char *bucket, enum s3_forc
 	if (rc != TD_OK)
 		return rc;
 	if (a.status == 405)
-		rc = td_err_set(reterr, TD_METHOD, "minio: object lock or replication on %s",
-				bucket);
+		rc = td_err_set(reterr, TD_METHOD,
+				"minio: object lock or replication on %s", bucket);
 	else if (!is_success(&a) && !code_is(&a, "NoSuchBucket"))
 		rc = minio_fault_rc(a.status, &a.fault, req.what, reterr);
 	minio_answer_done(&a);
@@ -125,7 +126,7 @@ enum td_rc
 s3_policy_get(const struct minio_call *call, const char *bucket, struct td_buf *out,
 	      struct td_err *reterr)
 {
-	struct sigv4_param params[] = {{"policy", NULL}};
+	struct sigv4_param params[] = { { "policy", NULL } };
 	char path[BUCKET_PATH_SIZE];
 	struct minio_request req = request("get-bucket-policy", "GET", path);
 	struct minio_answer a;
@@ -153,7 +154,7 @@ enum td_rc
 s3_policy_set(const struct minio_call *call, const char *bucket, const char *json,
 	      size_t len, struct td_err *reterr)
 {
-	struct sigv4_param params[] = {{"policy", NULL}};
+	struct sigv4_param params[] = { { "policy", NULL } };
 	char path[BUCKET_PATH_SIZE];
 	struct minio_request req =
 		len > 0 ? request("put-bucket-policy", "PUT", path)
@@ -164,7 +165,7 @@ s3_policy_set(const struct minio_call *call, const char *bucket, const char *jso
 	req.param_count = 1;
 	if (len > 0) {
 		req.content_type = "application/json";
-		req.body = (struct td_bytes){json, len};
+		req.body = (struct td_bytes){ json, len };
 	}
 	return minio_client_expect(call, &req, NULL, reterr);
 }
@@ -173,7 +174,7 @@ enum td_rc
 s3_tags_get(const struct minio_call *call, const char *bucket, struct s3_tags *ret,
 	    struct td_err *reterr)
 {
-	struct sigv4_param params[] = {{"tagging", NULL}};
+	struct sigv4_param params[] = { { "tagging", NULL } };
 	char path[BUCKET_PATH_SIZE];
 	struct minio_request req = request("get-bucket-tagging", "GET", path);
 	struct minio_answer a;
@@ -187,8 +188,8 @@ s3_tags_get(const struct minio_call *call, const char *bucket, struct s3_tags *r
 		return rc;
 	ret->count = 0;
 	if (is_success(&a))
-		rc = s3_tags_parse(td_buf_cstr(&a.body), a.body.len, ret->tag, S3_TAGS_MAX,
-				   &ret->count, reterr);
+		rc = s3_tags_parse(td_buf_cstr(&a.body), a.body.len, ret->tag,
+				   S3_TAGS_MAX, &ret->count, reterr);
 	else if (!code_is(&a, "NoSuchTagSet"))
 		rc = minio_fault_rc(a.status, &a.fault, req.what, reterr);
 	minio_answer_done(&a);
@@ -226,11 +227,11 @@ body_send(const struct minio_call *call, struct minio_request *req,
 	if (rc != TD_OK)
 		return td_err_set(reterr, rc, "minio %s: body", req->what);
 	checksum(body->data, body->len, sum);
-	headers[0] = (struct sigv4_header){"x-amz-checksum-sha256", sum};
+	headers[0] = (struct sigv4_header){ "x-amz-checksum-sha256", sum };
 	req->headers = headers;
 	req->header_count = 1;
 	req->content_type = "application/xml";
-	req->body = (struct td_bytes){body->data, body->len};
+	req->body = (struct td_bytes){ body->data, body->len };
 	rc = minio_client_expect(call, req, ret, reterr);
 	req->headers = NULL;
 	req->header_count = 0;
@@ -241,7 +242,7 @@ enum td_rc
 s3_tags_set(const struct minio_call *call, const char *bucket, const struct s3_tags *tags,
 	    struct td_err *reterr)
 {
-	struct sigv4_param params[] = {{"tagging", NULL}};
+	struct sigv4_param params[] = { { "tagging", NULL } };
 	char path[BUCKET_PATH_SIZE];
 	struct minio_request req = request("put-bucket-tagging", "PUT", path);
 	struct td_buf body;
@@ -276,12 +277,12 @@ s3_list_page(const struct minio_call *call, const struct s3_list_request *what,
 		const char *max;
 		const char *id_marker;
 	} words[] = {
-		[S3_LIST_OBJECTS] = {"list-objects", "list-type", "2", "max-keys",
-				     "continuation-token"},
-		[S3_LIST_VERSIONS] = {"list-versions", "versions", NULL, "max-keys",
-				      "version-id-marker"},
-		[S3_LIST_UPLOADS] = {"list-uploads", "uploads", NULL, "max-uploads",
-				     "upload-id-marker"},
+		[S3_LIST_OBJECTS] = { "list-objects", "list-type", "2", "max-keys",
+				      "continuation-token" },
+		[S3_LIST_VERSIONS] = { "list-versions", "versions", NULL, "max-keys",
+				       "version-id-marker" },
+		[S3_LIST_UPLOADS] = { "list-uploads", "uploads", NULL, "max-uploads",
+				      "upload-id-marker" },
 	};
 	struct sigv4_param params[SIGV4_PARAMS_MAX];
 	char path[BUCKET_PATH_SIZE];
@@ -293,14 +294,15 @@ s3_list_page(const struct minio_call *call, const struct s3_list_request *what,
 
 	bucket_path(path, what->bucket);
 	snprintf(max, sizeof(max), "%u", what->max);
-	params[n++] = (struct sigv4_param){words[what->list].param, words[what->list].value};
-	params[n++] = (struct sigv4_param){"encoding-type", "url"};
-	params[n++] = (struct sigv4_param){words[what->list].max, max};
+	params[n++] =
+		(struct sigv4_param){ words[what->list].param, words[what->list].value };
+	params[n++] = (struct sigv4_param){ "encoding-type", "url" };
+	params[n++] = (struct sigv4_param){ words[what->list].max, max };
 	if (what->from && what->from->next_key[0])
-		params[n++] = (struct sigv4_param){"key-marker", what->from->next_key};
+		params[n++] = (struct sigv4_param){ "key-marker", what->from->next_key };
 	if (what->from && what->from->next_id[0])
-		params[n++] = (struct sigv4_param){words[what->list].id_marker,
-						   what->from->next_id};
+		params[n++] = (struct sigv4_param){ words[what->list].id_marker,
+						    what->from->next_id };
 	req.params = params;
 	req.param_count = n;
 	req.reply_ceiling = PAGE_CEILING;
@@ -313,10 +315,10 @@ s3_list_page(const struct minio_call *call, const struct s3_list_request *what,
 }
 
 enum td_rc
-s3_delete_page(const struct minio_call *call, const char *bucket, const struct s3_page *page,
-	       struct s3_deleted *ret, struct td_err *reterr)
+s3_delete_page(const struct minio_call *call, const char *bucket,
+	       const struct s3_page *page, struct s3_deleted *ret, struct td_err *reterr)
 {
-	struct sigv4_param params[] = {{"delete", NULL}};
+	struct sigv4_param params[] = { { "delete", NULL } };
 	char path[BUCKET_PATH_SIZE];
 	struct minio_request req = request("delete-objects", "POST", path);
 	struct minio_answer a;
@@ -354,7 +356,7 @@ enum td_rc
 s3_upload_abort(const struct minio_call *call, const char *bucket,
 		const struct s3_entry *upload, struct td_err *reterr)
 {
-	struct sigv4_param params[] = {{"uploadId", upload->id}};
+	struct sigv4_param params[] = { { "uploadId", upload->id } };
 	char path[BUCKET_PATH_SIZE + S3_KEY_MAX];
 	struct minio_request req = request("abort-upload", "DELETE", path);
 	enum td_rc rc;

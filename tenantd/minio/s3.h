@@ -43,7 +43,8 @@ enum td_rc s3_policy_get(const struct minio_call *call, const char *bucket,
 			 struct td_buf *out, struct td_err *reterr) TD_MUST_CHECK;
 /* len 0: the bucket shall have none. */
 enum td_rc s3_policy_set(const struct minio_call *call, const char *bucket,
-			 const char *json, size_t len, struct td_err *reterr) TD_MUST_CHECK;
+			 const char *json, size_t len,
+			 struct td_err *reterr) TD_MUST_CHECK;
 
 /* All tags. A missing bucket looks like one without tags to MinIO. */
 struct s3_tags {

@@ -43,7 +43,8 @@ derive_argon2(const struct sealed_params *params, const struct td_secret *passwo
 	if (rc == ARGON2_MEMORY_ALLOCATION_ERROR)
 		return td_err_set(reterr, TD_NOMEM, "no memory for argon2");
 	if (rc != ARGON2_OK)
-		return td_err_set(reterr, TD_CRYPTO, "argon2: %s", argon2_error_message(rc));
+		return td_err_set(reterr, TD_CRYPTO, "argon2: %s",
+				  argon2_error_message(rc));
 	return TD_OK;
 }
 
@@ -74,8 +75,8 @@ sealer_init(struct sealer *s, const struct sealed_params *params,
 	if (rc != TD_OK)
 		return rc;
 	nonce_next(s);
-	rc = td_aead_seal(s->aead, s->key, s->nonce, (struct td_bytes){"", 0},
-			  (struct td_bytes){"", 0}, s->aad + 1);
+	rc = td_aead_seal(s->aead, s->key, s->nonce, (struct td_bytes){ "", 0 },
+			  (struct td_bytes){ "", 0 }, s->aad + 1);
 	if (rc != TD_OK)
 		return td_err_set(reterr, rc, "cannot seal");
 	return TD_OK;
@@ -109,8 +110,9 @@ sealed_write_with(const struct sealed_params *params, const struct td_secret *pa
 
 		left -= n;
 		fragment_begin(&s, left);
-		rc = td_aead_seal(s.aead, s.key, s.nonce, (struct td_bytes){s.aad, AAD_LEN},
-				  (struct td_bytes){p, n}, sealed);
+		rc = td_aead_seal(s.aead, s.key, s.nonce,
+				  (struct td_bytes){ s.aad, AAD_LEN },
+				  (struct td_bytes){ p, n }, sealed);
 		if (rc != TD_OK) {
 			td_err_set(reterr, rc, "cannot seal");
 			goto done;
@@ -130,7 +132,7 @@ enum td_rc
 sealed_write(const struct td_env *env, const struct td_secret *password,
 	     struct td_bytes plain, struct td_buf *out, struct td_err *reterr)
 {
-	struct sealed_params params = {.alg = SEALED_PBKDF2_AES};
+	struct sealed_params params = { .alg = SEALED_PBKDF2_AES };
 
 	td_random(env, params.salt, sizeof(params.salt));
 	td_random(env, params.prefix, sizeof(params.prefix));
@@ -143,8 +145,8 @@ header_read(struct td_bytes sealed, struct sealed_params *params, struct td_err 
 	const unsigned char *p = sealed.data;
 
 	if (sealed.len < SEALED_MIN)
-		return td_err_set(reterr, TD_INVALID, "sealed message of %zu bytes is too short",
-				  sealed.len);
+		return td_err_set(reterr, TD_INVALID,
+				  "sealed message of %zu bytes is too short", sealed.len);
 	memcpy(params->salt, p, SEALED_SALT_LEN);
 	memcpy(params->prefix, p + SEALED_SALT_LEN + 1, SEALED_PREFIX_LEN);
 	switch (p[SEALED_SALT_LEN]) {
@@ -158,7 +160,8 @@ header_read(struct td_bytes sealed, struct sealed_params *params, struct td_err 
 		params->alg = SEALED_PBKDF2_AES;
 		return TD_OK;
 	default:
-		return td_err_set(reterr, TD_INVALID, "sealed message: unknown algorithm %u",
+		return td_err_set(reterr, TD_INVALID,
+				  "sealed message: unknown algorithm %u",
 				  p[SEALED_SALT_LEN]);
 	}
 }
@@ -184,8 +187,8 @@ fragments_open(struct sealer *s, struct td_bytes in, struct td_buf *plain,
 		left -= n;
 		fragment_begin(s, left);
 		rc = td_aead_open(s->aead, s->key, s->nonce,
-				  (struct td_bytes){s->aad, AAD_LEN},
-				  (struct td_bytes){p, n}, open);
+				  (struct td_bytes){ s->aad, AAD_LEN },
+				  (struct td_bytes){ p, n }, open);
 		if (rc != TD_OK) {
 			td_err_set(reterr, rc, "sealed message does not authenticate");
 			break;

@@ -98,13 +98,13 @@ headers_collect(struct header_list *list, const struct sigv4_key *key,
 	struct sigv4_header own[OWN_HEADERS];
 	size_t n = 0;
 
-	own[n++] = (struct sigv4_header){"host", req->host};
-	own[n++] = (struct sigv4_header){"x-amz-date", s->date};
+	own[n++] = (struct sigv4_header){ "host", req->host };
+	own[n++] = (struct sigv4_header){ "x-amz-date", s->date };
 	if (req->service != SIGV4_STS)
-		own[n++] = (struct sigv4_header){"x-amz-content-sha256", s->body_hash};
+		own[n++] = (struct sigv4_header){ "x-amz-content-sha256", s->body_hash };
 	if (key->session_token)
-		own[n++] = (struct sigv4_header){"x-amz-security-token",
-						 td_secret_bytes(key->session_token)};
+		own[n++] = (struct sigv4_header){ "x-amz-security-token",
+						  td_secret_bytes(key->session_token) };
 	list->count = 0;
 	for (size_t i = 0; i < n + req->header_count; i++) {
 		const struct sigv4_header *one = i < n ? &own[i] : &req->headers[i - n];
@@ -220,7 +220,8 @@ authorization_write(const struct sigv4_key *key, const struct sigv4_request *req
 		td_buf_fmt(&s->authorization,
 			   "AWS4-HMAC-SHA256 Credential=%s/%.8s/%s/%s/aws4_request, "
 			   "SignedHeaders=",
-			   key->access_key, s->date, req->region, service_name(req->service));
+			   key->access_key, s->date, req->region,
+			   service_name(req->service));
 		header_names_add(&s->authorization, list);
 		td_buf_str(&s->authorization, ", Signature=");
 		td_buf_hex(&s->authorization, sum, sizeof(sum));
@@ -235,7 +236,8 @@ static enum td_rc
 request_check(const struct sigv4_request *req, struct td_err *reterr)
 {
 	if (req->param_count > SIGV4_PARAMS_MAX || req->header_count > SIGV4_HEADERS_MAX)
-		return td_err_set(reterr, TD_INVALID, "too many parameters or headers to sign");
+		return td_err_set(reterr, TD_INVALID,
+				  "too many parameters or headers to sign");
 	if (req->path[0] != '/')
 		return td_err_set(reterr, TD_INVALID, "a path to sign starts with /");
 	for (size_t i = 0; i < req->header_count; i++)
@@ -251,7 +253,7 @@ enum td_rc
 sigv4_sign(const struct sigv4_key *key, const struct sigv4_request *req,
 	   struct sigv4_signed *ret, struct td_err *reterr)
 {
-	struct sigv4_signed s = {0};
+	struct sigv4_signed s = { 0 };
 	struct header_list list;
 	struct td_buf text;
 	enum td_rc rc;

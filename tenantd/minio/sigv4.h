@@ -40,7 +40,8 @@ enum sigv4_service { SIGV4_S3, SIGV4_STS };
 
 struct sigv4_request {
 	const char *method;
-	const char *host; /* as in the Host header: with the port unless it is the default */
+	const char
+		*host; /* as in the Host header: with the port unless it is the default */
 	const char *path; /* decoded, starts with '/' */
 	const struct sigv4_param *params;
 	size_t param_count; /* at most SIGV4_PARAMS_MAX */
@@ -56,8 +57,8 @@ struct sigv4_request {
 struct sigv4_signed {
 	struct td_buf target; /* encoded path, then "?" and the query if there is one */
 	struct td_buf authorization;
-	char date[SIGV4_DATE_SIZE];	 /* x-amz-date */
-	char body_hash[SIGV4_HASH_SIZE]; /* x-amz-content-sha256; not sent to STS */
+	char date[SIGV4_DATE_SIZE];	      /* x-amz-date */
+	char body_hash[SIGV4_HASH_SIZE];      /* x-amz-content-sha256; not sent to STS */
 	char canonical_hash[SIGV4_HASH_SIZE]; /* of the canonical request, for tests */
 };
 

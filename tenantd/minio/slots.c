@@ -38,7 +38,8 @@ texts_init(const struct work *w, const struct drv_slot *slot, struct sa_texts *t
 {
 	enum td_rc rc;
 
-	snprintf(t->name, sizeof(t->name), "tenantd-%c", slot->id == DRV_SLOT_A ? 'a' : 'b');
+	snprintf(t->name, sizeof(t->name), "tenantd-%c",
+		 slot->id == DRV_SLOT_A ? 'a' : 'b');
 	mark_write(w, t->mark);
 	td_buf_init(&t->policy, POLICY_MAX_SA);
 	rc = policy_minio_sa(w->full, w->c->appid, &t->policy, reterr);
@@ -152,12 +153,13 @@ slot_observe(struct work *w, const struct drv_slot *slot, struct td_err *reterr)
 		return rc;
 	rc = minio_sa_info(&w->call, slot->key_id, &info, reterr);
 	if (rc == TD_NOT_FOUND) {
-		work_drift(w, "ServiceAccountMissing", "access key %s has gone", slot->key_id);
+		work_drift(w, "ServiceAccountMissing", "access key %s has gone",
+			   slot->key_id);
 		rc = TD_OK;
 	} else if (rc == TD_OK) {
 		if (info.implied ||
-		    !policy_json_same(info.policy.data, info.policy.len, texts.policy.data,
-				      texts.policy.len)) {
+		    !policy_json_same(info.policy.data, info.policy.len,
+				      texts.policy.data, texts.policy.len)) {
 			work_drift(w, "ServiceAccountChanged",
 				   "access key %s has another policy", slot->key_id);
 			doubt_put(w->d, w->c->appid);
@@ -221,7 +223,8 @@ slots_refresh(struct work *w, struct td_err *reterr)
 	if (!doubtful && !other_template)
 		return TD_OK;
 	if (doubtful)
-		work_drift(w, "ServiceAccountChanged", "an access key had another policy");
+		work_drift(w, "ServiceAccountChanged",
+			   "an access key had another policy");
 	rc = refresh(w, reterr);
 	if (rc != TD_OK && doubtful)
 		doubt_put(w->d, w->c->appid);
@@ -251,10 +254,12 @@ slot_settle(struct work *w, const struct drv_slot *slot, const struct minio_sa *
 				  slot->key_id);
 	if (!enabled) {
 		work_drift(w, "ServiceAccountChanged",
-			   "access key %s was switched off by somebody else", slot->key_id);
-		return slot->fresh ? td_err_set(reterr, TD_BACKEND_REFUSED,
-						"access key %s is switched off", slot->key_id)
-				   : TD_OK;
+			   "access key %s was switched off by somebody else",
+			   slot->key_id);
+		return slot->fresh
+			       ? td_err_set(reterr, TD_BACKEND_REFUSED,
+					    "access key %s is switched off", slot->key_id)
+			       : TD_OK;
 	}
 	return minio_sa_update(&w->call, sa, reterr);
 }
@@ -274,7 +279,9 @@ slot_make(struct work *w, const struct drv_slot *slot, enum s3_login login,
 	sa = account(w, slot, &texts);
 	rc = login == S3_LOGIN_WRONG ? TD_EXISTS : minio_sa_add(&w->call, &sa, reterr);
 	if (!slot->fresh && (rc == TD_OK || rc == TD_EXISTS))
-		work_drift(w, rc == TD_OK ? "ServiceAccountMissing" : "ServiceAccountChanged",
+		work_drift(w,
+			   rc == TD_OK ? "ServiceAccountMissing"
+				       : "ServiceAccountChanged",
 			   "access key %s did not log in", slot->key_id);
 	/* Of an earlier try, perhaps: then it has our secret. */
 	if (rc == TD_EXISTS && login != S3_LOGIN_WRONG) {
@@ -287,7 +294,8 @@ slot_make(struct work *w, const struct drv_slot *slot, enum s3_login login,
 	td_buf_done(&texts.policy);
 	if (rc == TD_WRONG_PHASE)
 		return td_err_set(reterr, TD_CONFLICT,
-				  "user %s was disabled or removed meanwhile", w->c->appid);
+				  "user %s was disabled or removed meanwhile",
+				  w->c->appid);
 	return rc;
 }
 
@@ -309,8 +317,8 @@ slot_keep(struct work *w, const struct drv_slot *slot, struct td_err *reterr)
 	if (rc == TD_OK && slot->fresh)
 		rc = slot_login(w, slot, MINIO_ANY_MEMBER, &login, reterr);
 	if (rc == TD_OK && slot->fresh && !secret_is_right(login))
-		rc = td_err_set(reterr, TD_BACKEND_REFUSED, "new access key %s does not log in",
-				slot->key_id);
+		rc = td_err_set(reterr, TD_BACKEND_REFUSED,
+				"new access key %s does not log in", slot->key_id);
 	return rc;
 }
 
@@ -334,7 +342,8 @@ slots_keep(struct work *w, struct td_err *reterr)
 
 /* May this key be deleted? Its secret is ours, or it hangs below the tenant's user. */
 static enum td_rc
-slot_is_ours(struct work *w, const struct drv_slot *slot, bool *ret, struct td_err *reterr)
+slot_is_ours(struct work *w, const struct drv_slot *slot, bool *ret,
+	     struct td_err *reterr)
 {
 	struct minio_sa_info info;
 	enum s3_login login;

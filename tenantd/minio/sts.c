@@ -15,13 +15,15 @@
 static enum td_rc
 key_from_text(const struct sts_text *text, struct sts_key *ret, struct td_err *reterr)
 {
-	struct sts_key key = {0};
+	struct sts_key key = { 0 };
 
 	if (!td_time_parse(text->expiration, &key.expires_ms))
-		return td_err_set(reterr, TD_CORRUPT, "minio: expiration of temporary key");
+		return td_err_set(reterr, TD_CORRUPT,
+				  "minio: expiration of temporary key");
 	snprintf(key.access_key, sizeof(key.access_key), "%s", text->access_key);
 	key.secret = td_secret_new(text->secret_key, strlen(text->secret_key));
-	key.session_token = td_secret_new(text->session_token, strlen(text->session_token));
+	key.session_token =
+		td_secret_new(text->session_token, strlen(text->session_token));
 	if (!key.secret || !key.session_token) {
 		sts_key_done(&key);
 		return td_err_set(reterr, TD_NOMEM, "no memory for a temporary key");
@@ -34,7 +36,7 @@ enum td_rc
 sts_assume_role(const struct minio_call *call, const struct sts_wish *wish,
 		struct sts_key *ret, struct td_err *reterr)
 {
-	struct sigv4_header headers[] = {{"content-type", FORM}};
+	struct sigv4_header headers[] = { { "content-type", FORM } };
 	struct minio_request req = {
 		.what = "assume-role",
 		.method = "POST",
@@ -65,7 +67,7 @@ sts_assume_role(const struct minio_call *call, const struct sts_wish *wish,
 	}
 	rc = td_buf_rc(&body);
 	if (rc == TD_OK) {
-		req.body = (struct td_bytes){body.data, body.len};
+		req.body = (struct td_bytes){ body.data, body.len };
 		rc = minio_client_expect(call, &req, &a, reterr);
 	} else {
 		td_err_set(reterr, rc, "assume-role: body");

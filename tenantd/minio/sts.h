@@ -19,7 +19,8 @@ struct sts_key {
 };
 
 struct sts_wish {
-	const struct sigv4_key *parent; /* a user's own key; service accounts are refused */
+	const struct sigv4_key
+		*parent; /* a user's own key; service accounts are refused */
 	unsigned seconds;
 	const char *policy; /* JSON; NULL: all that the parent may do */
 };

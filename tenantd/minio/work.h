@@ -44,12 +44,13 @@ struct work {
 	struct drv_result *r;
 	struct minio_call call;
 	const char *instance;
-	const struct policy_template *full;	 /* the plan's */
-	const struct policy_template *want;	 /* full, its fenced or its suspended twin */
-	const struct policy_template *suspended; /* NULL: the template is unknown (remove) */
-	const struct drv_slot *parent;		 /* NULL: not given */
-	char probe_bucket[S3_BUCKET_SIZE];	 /* for logins; need not exist */
-	struct minio_user user;			 /* as last read */
+	const struct policy_template *full; /* the plan's */
+	const struct policy_template *want; /* full, its fenced or its suspended twin */
+	const struct policy_template
+		*suspended;		   /* NULL: the template is unknown (remove) */
+	const struct drv_slot *parent;	   /* NULL: not given */
+	char probe_bucket[S3_BUCKET_SIZE]; /* for logins; need not exist */
+	struct minio_user user;		   /* as last read */
 	/* The first failure that did not stop the verb. */
 	enum td_rc kept_rc;
 	struct td_err kept;
@@ -70,9 +71,11 @@ struct sigv4_key work_key(const struct drv_slot *slot);
 enum own { OWN_ABSENT, OWN_OURS, OWN_FOREIGN };
 
 /* Reads w->user and decides by the rule of base/driver.h. */
-enum td_rc parent_decide(struct work *w, enum own *ret, struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc parent_decide(struct work *w, enum own *ret,
+			 struct td_err *reterr) TD_MUST_CHECK;
 /* For a name that looks absent: is it the root user's, or another key's after all? */
-enum td_rc parent_name_taken(struct work *w, bool *ret, struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc parent_name_taken(struct work *w, bool *ret,
+			     struct td_err *reterr) TD_MUST_CHECK;
 /* Compare a claimed user with what the call wants. */
 enum td_rc parent_observe(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
 /* Make the user, with no rights yet; TD_FOREIGN: the name is somebody's. */
@@ -107,7 +110,8 @@ enum td_rc slots_keep(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
 /* Delete those to retire and prove them dead. */
 enum td_rc slots_retire(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
 /* Is this service account ours by its mark? */
-enum td_rc slots_find_mark(struct work *w, bool *ret, struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc slots_find_mark(struct work *w, bool *ret,
+			   struct td_err *reterr) TD_MUST_CHECK;
 /* No slot logs in any more (remove). */
 enum td_rc slots_prove_dead(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
 

@@ -11,7 +11,7 @@
 void
 xml_init(struct xml *x, const void *data, size_t len)
 {
-	*x = (struct xml){.p = data, .end = (const char *)data + len};
+	*x = (struct xml){ .p = data, .end = (const char *)data + len };
 	if (len >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0)
 		x->p += 3;
 }
@@ -69,14 +69,15 @@ name_read(struct xml *x, struct xml_slice *ret)
 
 	while (x->p < x->end) {
 		char c = *x->p;
-		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-			      c == ':';
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			      c == '_' || c == ':';
 
-		if (!letter && (x->p == from || !((c >= '0' && c <= '9') || c == '-' || c == '.')))
+		if (!letter &&
+		    (x->p == from || !((c >= '0' && c <= '9') || c == '-' || c == '.')))
 			break;
 		x->p++;
 	}
-	*ret = (struct xml_slice){from, (size_t)(x->p - from)};
+	*ret = (struct xml_slice){ from, (size_t)(x->p - from) };
 	return ret->len > 0;
 }
 
@@ -107,7 +108,8 @@ static enum xml_event
 start_read(struct xml *x)
 {
 	x->p++;
-	if (x->depth == XML_DEPTH_MAX || (x->depth == 0 && x->begun) || !name_read(x, &x->name))
+	if (x->depth == XML_DEPTH_MAX || (x->depth == 0 && x->begun) ||
+	    !name_read(x, &x->name))
 		return bad(x);
 	for (;;) {
 		const char *before = x->p;
@@ -160,7 +162,7 @@ cdata_read(struct xml *x)
 	from = x->p;
 	if (x->depth == 0 || !step_behind(x, "]]>"))
 		return bad(x);
-	x->raw = (struct xml_slice){from, (size_t)(x->p - from) - 3};
+	x->raw = (struct xml_slice){ from, (size_t)(x->p - from) - 3 };
 	x->raw_is_cdata = true;
 	return XML_TEXT;
 }
@@ -172,7 +174,7 @@ text_read(struct xml *x)
 	const char *lt = memchr(x->p, '<', left(x));
 
 	x->p = lt ? lt : x->end;
-	x->raw = (struct xml_slice){from, (size_t)(x->p - from)};
+	x->raw = (struct xml_slice){ from, (size_t)(x->p - from) };
 	x->raw_is_cdata = false;
 	return XML_TEXT;
 }
@@ -262,7 +264,7 @@ number_decode(struct xml_slice s, uint32_t *ret)
 static size_t
 utf8_encode(uint32_t v, char out[4])
 {
-	static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+	static const unsigned char lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
 	size_t n = v < 0x80 ? 1 : v < 0x800 ? 2 : v < 0x10000 ? 3 : 4;
 
 	for (size_t i = n; i > 1; i--) {
@@ -279,12 +281,17 @@ entity_decode(struct xml_slice s, uint32_t *ret)
 	static const struct {
 		const char *name;
 		uint32_t value;
-	} known[] = {{"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}};
+	} known[] = { { "amp", '&' },
+		      { "lt", '<' },
+		      { "gt", '>' },
+		      { "quot", '"' },
+		      { "apos", '\'' } };
 
 	if (s.len > 0 && s.p[0] == '#')
 		return number_decode(s, ret);
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (strlen(known[i].name) == s.len && memcmp(known[i].name, s.p, s.len) == 0) {
+		if (strlen(known[i].name) == s.len &&
+		    memcmp(known[i].name, s.p, s.len) == 0) {
 			*ret = known[i].value;
 			return true;
 		}
@@ -300,7 +307,7 @@ text_append(const struct xml *x, char *out, size_t size, size_t *len)
 	const char *end = p + x->raw.len;
 
 	while (p < end) {
-		char one[4] = {*p};
+		char one[4] = { *p };
 		size_t n = 1;
 
 		if (*p == '\0')
@@ -309,8 +316,10 @@ text_append(const struct xml *x, char *out, size_t size, size_t *len)
 			const char *semi = memchr(p, ';', (size_t)(end - p));
 			uint32_t v;
 
-			if (!semi || !entity_decode((struct xml_slice){p + 1,
-						    (size_t)(semi - p) - 1}, &v))
+			if (!semi ||
+			    !entity_decode(
+				    (struct xml_slice){ p + 1, (size_t)(semi - p) - 1 },
+				    &v))
 				return false;
 			n = utf8_encode(v, one);
 			p = semi;

@@ -24,7 +24,7 @@ read_any(const struct td_secret *password, const uint8_t *data, size_t size)
 	if (size > SEALED_SALT_LEN && copy[SEALED_SALT_LEN] < SEALED_PBKDF2_AES)
 		copy[SEALED_SALT_LEN] = SEALED_PBKDF2_AES;
 	td_buf_init_secret(&out, 1 << 20);
-	if (sealed_read(password, (struct td_bytes){copy, size}, &out, NULL) != TD_OK &&
+	if (sealed_read(password, (struct td_bytes){ copy, size }, &out, NULL) != TD_OK &&
 	    out.len != 0)
 		abort();
 	td_buf_done(&out);
@@ -34,17 +34,17 @@ read_any(const struct td_secret *password, const uint8_t *data, size_t size)
 static void
 change_one(const struct td_secret *password, const uint8_t *data, size_t size)
 {
-	struct sealed_params params = {.alg = SEALED_PBKDF2_AES};
+	struct sealed_params params = { .alg = SEALED_PBKDF2_AES };
 	struct td_buf sealed, out;
 	size_t at;
 
 	td_buf_init(&sealed, 1 << 20);
 	td_buf_init_secret(&out, 1 << 20);
-	if (sealed_write_with(&params, password, (struct td_bytes){data, size}, &sealed,
+	if (sealed_write_with(&params, password, (struct td_bytes){ data, size }, &sealed,
 			      NULL) != TD_OK)
 		abort();
-	if (sealed_read(password, (struct td_bytes){sealed.data, sealed.len}, &out, NULL) !=
-		    TD_OK ||
+	if (sealed_read(password, (struct td_bytes){ sealed.data, sealed.len }, &out,
+			NULL) != TD_OK ||
 	    out.len != size || (size > 0 && memcmp(out.data, data, size) != 0))
 		abort();
 	td_buf_reset(&out);
@@ -53,8 +53,8 @@ change_one(const struct td_secret *password, const uint8_t *data, size_t size)
 	if (at == SEALED_SALT_LEN)
 		at++;
 	sealed.data[at] ^= 0x40;
-	if (sealed_read(password, (struct td_bytes){sealed.data, sealed.len}, &out, NULL) ==
-		    TD_OK ||
+	if (sealed_read(password, (struct td_bytes){ sealed.data, sealed.len }, &out,
+			NULL) == TD_OK ||
 	    out.len != 0)
 		abort();
 	td_buf_done(&sealed);

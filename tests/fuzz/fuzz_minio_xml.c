@@ -17,7 +17,8 @@ check_page(const struct s3_page *page)
 	for (size_t i = 0; i < page->count; i++) {
 		size_t len = strlen(page->entries[i].key);
 
-		if (len == 0 || len > S3_KEY_MAX || strlen(page->entries[i].id) > S3_ID_MAX)
+		if (len == 0 || len > S3_KEY_MAX ||
+		    strlen(page->entries[i].id) > S3_ID_MAX)
 			abort();
 	}
 	if (page->truncated && !page->next_key[0] && !page->next_id[0])
@@ -27,8 +28,8 @@ check_page(const struct s3_page *page)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const enum s3_list lists[] = {S3_LIST_OBJECTS, S3_LIST_VERSIONS,
-					     S3_LIST_UPLOADS};
+	static const enum s3_list lists[] = { S3_LIST_OBJECTS, S3_LIST_VERSIONS,
+					      S3_LIST_UPLOADS };
 	static struct s3_tag tags[S3_TAGS_MAX];
 	static struct sts_text sts;
 	struct s3_deleted deleted;
@@ -57,7 +58,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (s3_deleted_parse(data, size, &deleted, NULL) == TD_OK &&
 	    strlen(deleted.first_code) >= sizeof(deleted.first_code))
 		abort();
-	if (sts_parse(data, size, &sts, NULL) == TD_OK && (!sts.access_key[0] || event != XML_DONE))
+	if (sts_parse(data, size, &sts, NULL) == TD_OK &&
+	    (!sts.access_key[0] || event != XML_DONE))
 		abort();
 	return 0;
 }

@@ -17,7 +17,7 @@ static struct td_secret *other;
 static struct sealed_params
 params(enum sealed_alg alg)
 {
-	struct sealed_params p = {.alg = alg};
+	struct sealed_params p = { .alg = alg };
 
 	for (size_t i = 0; i < sizeof(p.salt); i++)
 		p.salt[i] = (unsigned char)i;
@@ -40,21 +40,25 @@ expect_hex(const char *says, const void *data, size_t len, const char *hex)
 static void
 known_answers(void **state)
 {
-	static const char plain[] = "{\"secretKey\":\"s3cr3tK3y\",\"status\":\"enabled\"}";
+	static const char plain[] =
+		"{\"secretKey\":\"s3cr3tK3y\",\"status\":\"enabled\"}";
 	static const struct {
 		const char *says;
 		enum sealed_alg alg;
 		const char *hex;
 	} rows[] = {
-		{"Argon2id and AES", SEALED_ARGON2_AES,
-		 "1395e886b639e978df4861394f648fad4441f03e3b6d73c60b7979ae5c27e0c34095a5d338d7"
-		 "51a288208ff1c66e4117333ca60f9b9cb95109629d88"},
-		{"Argon2id and ChaCha20", SEALED_ARGON2_CHACHA,
-		 "19520afa7e34f0aa18db3b2ca55dbf7097b07c368ff613d972569dbaced89de1fdad1a081ae9"
-		 "9db10e657b85ffa61febef2915ebfe54789d9b56796f"},
-		{"PBKDF2 and AES", SEALED_PBKDF2_AES,
-		 "4a723102714fbccc1a169c37bc1267859cd39dac8f9ca154017ccd61bb7df766df162ba65e20"
-		 "02dd9a42709341b751aa55325d5019c83b051be57415"},
+		{ "Argon2id and AES", SEALED_ARGON2_AES,
+		  "1395e886b639e978df4861394f648fad4441f03e3b6d73c60b7979ae5c27e0c34095a5"
+		  "d338d7"
+		  "51a288208ff1c66e4117333ca60f9b9cb95109629d88" },
+		{ "Argon2id and ChaCha20", SEALED_ARGON2_CHACHA,
+		  "19520afa7e34f0aa18db3b2ca55dbf7097b07c368ff613d972569dbaced89de1fdad1a"
+		  "081ae9"
+		  "9db10e657b85ffa61febef2915ebfe54789d9b56796f" },
+		{ "PBKDF2 and AES", SEALED_PBKDF2_AES,
+		  "4a723102714fbccc1a169c37bc1267859cd39dac8f9ca154017ccd61bb7df766df162b"
+		  "a65e20"
+		  "02dd9a42709341b751aa55325d5019c83b051be57415" },
 	};
 
 	(void)state;
@@ -64,13 +68,15 @@ known_answers(void **state)
 
 		td_buf_init(&out, 4096);
 		td_buf_init_secret(&back, 4096);
-		CHECK(row->says, sealed_write_with(&p, password,
-						   (struct td_bytes){plain, sizeof(plain) - 1},
-						   &out, NULL) == TD_OK);
+		CHECK(row->says,
+		      sealed_write_with(&p, password,
+					(struct td_bytes){ plain, sizeof(plain) - 1 },
+					&out, NULL) == TD_OK);
 		expect_hex(row->says, out.data + SEALED_HEADER_LEN,
 			   out.len - SEALED_HEADER_LEN, row->hex);
-		CHECK(row->says, sealed_read(password, (struct td_bytes){out.data, out.len},
-					     &back, NULL) == TD_OK);
+		CHECK(row->says,
+		      sealed_read(password, (struct td_bytes){ out.data, out.len }, &back,
+				  NULL) == TD_OK);
 		CHECK(row->says, strcmp(td_buf_cstr(&back), plain) == 0);
 		td_buf_done(&out);
 		td_buf_done(&back);
@@ -85,12 +91,12 @@ two_fragments(void **state)
 		enum sealed_alg alg;
 		const char *sha256;
 	} rows[] = {
-		{"Argon2id and AES", SEALED_ARGON2_AES,
-		 "5780743febe8aec6482ece51ccedbbb2cce87e01a86e7caa9fdde792ae4c1ca9"},
-		{"Argon2id and ChaCha20", SEALED_ARGON2_CHACHA,
-		 "20231657b815df0b4284a34d5a8d1c2b20e3e7aed1c614a3a2b6c3bc15fa09ce"},
-		{"PBKDF2 and AES", SEALED_PBKDF2_AES,
-		 "6537a9dc5371f96ec84400fb2d534022a5605828d1ad53488b6f6bcdbe76fece"},
+		{ "Argon2id and AES", SEALED_ARGON2_AES,
+		  "5780743febe8aec6482ece51ccedbbb2cce87e01a86e7caa9fdde792ae4c1ca9" },
+		{ "Argon2id and ChaCha20", SEALED_ARGON2_CHACHA,
+		  "20231657b815df0b4284a34d5a8d1c2b20e3e7aed1c614a3a2b6c3bc15fa09ce" },
+		{ "PBKDF2 and AES", SEALED_PBKDF2_AES,
+		  "6537a9dc5371f96ec84400fb2d534022a5605828d1ad53488b6f6bcdbe76fece" },
 	};
 	static const unsigned char zeros[16385];
 
@@ -101,9 +107,10 @@ two_fragments(void **state)
 		struct td_buf out;
 
 		td_buf_init(&out, 65536);
-		CHECK(row->says, sealed_write_with(&p, password,
-						   (struct td_bytes){zeros, sizeof(zeros)},
-						   &out, NULL) == TD_OK);
+		CHECK(row->says,
+		      sealed_write_with(&p, password,
+					(struct td_bytes){ zeros, sizeof(zeros) }, &out,
+					NULL) == TD_OK);
 		td_sha256(out.data, out.len, sum);
 		expect_hex(row->says, sum, sizeof(sum), row->sha256);
 		td_buf_done(&out);
@@ -118,8 +125,9 @@ empty_plaintext(void **state)
 
 	(void)state;
 	td_buf_init(&out, 4096);
-	assert_int_equal(sealed_write_with(&p, password, (struct td_bytes){"", 0}, &out, NULL),
-			 TD_OK);
+	assert_int_equal(
+		sealed_write_with(&p, password, (struct td_bytes){ "", 0 }, &out, NULL),
+		TD_OK);
 	expect_hex("one fragment of a tag alone", out.data + SEALED_HEADER_LEN,
 		   out.len - SEALED_HEADER_LEN, "e7cd1ec5c4a1d398e503aa0de4e81fc4");
 	td_buf_done(&out);
@@ -128,8 +136,8 @@ empty_plaintext(void **state)
 static void
 round_trips(void **state)
 {
-	static const size_t lengths[] = {0,	1,     100,   16383, 16384,
-					 16385, 32767, 32768, 32769, 262000};
+	static const size_t lengths[] = { 0,	 1,	100,   16383, 16384,
+					  16385, 32767, 32768, 32769, 262000 };
 	unsigned char *plain = malloc(262000);
 
 	(void)state;
@@ -137,16 +145,19 @@ round_trips(void **state)
 	for (size_t i = 0; i < 262000; i++)
 		plain[i] = (unsigned char)(i * 7);
 	for (EACH(len, lengths)) {
-		size_t fragments = *len == 0 ? 1 : (*len + SEALED_FRAGMENT - 1) / SEALED_FRAGMENT;
+		size_t fragments =
+			*len == 0 ? 1 : (*len + SEALED_FRAGMENT - 1) / SEALED_FRAGMENT;
 		struct td_buf out, back;
 
 		td_buf_init(&out, 1 << 20);
 		td_buf_init_secret(&back, 1 << 20);
 		assert_int_equal(sealed_write(td_env_system(), password,
-					      (struct td_bytes){plain, *len}, &out, NULL),
+					      (struct td_bytes){ plain, *len }, &out,
+					      NULL),
 				 TD_OK);
 		assert_int_equal(out.len, SEALED_HEADER_LEN + *len + 16 * fragments);
-		assert_int_equal(sealed_read(password, (struct td_bytes){out.data, out.len},
+		assert_int_equal(sealed_read(password,
+					     (struct td_bytes){ out.data, out.len },
 					     &back, NULL),
 				 TD_OK);
 		assert_int_equal(back.len, *len);
@@ -165,26 +176,26 @@ tampering(void **state)
 	static unsigned char plain[LEN];
 	const struct {
 		const char *says;
-		size_t keep;	/* bytes kept */
-		size_t flip;	/* this byte changed; 0: none */
-		bool swap;	/* the first two fragments */
+		size_t keep; /* bytes kept */
+		size_t flip; /* this byte changed; 0: none */
+		bool swap;   /* the first two fragments */
 		bool wrong_key;
 		enum td_rc rc;
 	} rows[] = {
-		{"cut at the end of a fragment", SEALED_HEADER_LEN + FRAGMENT, 0, false, false,
-		 TD_CRYPTO},
-		{"cut inside a fragment", SEALED_HEADER_LEN + FRAGMENT + 100, 0, false, false,
-		 TD_CRYPTO},
-		{"cut inside a tag", SEALED_HEADER_LEN + FRAGMENT + 9, 0, false, false,
-		 TD_CRYPTO},
-		{"shorter than anything", SEALED_MIN - 1, 0, false, false, TD_INVALID},
-		{"a changed byte", 0, SEALED_HEADER_LEN + 5, false, false, TD_CRYPTO},
-		{"a changed byte of the last tag", 0, SEALED_HEADER_LEN + 2 * FRAGMENT + 25,
-		 false, false, TD_CRYPTO},
-		{"a changed salt", 0, 1, false, false, TD_CRYPTO},
-		{"a changed nonce", 0, 35, false, false, TD_CRYPTO},
-		{"fragments in another order", 0, 0, true, false, TD_CRYPTO},
-		{"another password", 0, 0, false, true, TD_CRYPTO},
+		{ "cut at the end of a fragment", SEALED_HEADER_LEN + FRAGMENT, 0, false,
+		  false, TD_CRYPTO },
+		{ "cut inside a fragment", SEALED_HEADER_LEN + FRAGMENT + 100, 0, false,
+		  false, TD_CRYPTO },
+		{ "cut inside a tag", SEALED_HEADER_LEN + FRAGMENT + 9, 0, false, false,
+		  TD_CRYPTO },
+		{ "shorter than anything", SEALED_MIN - 1, 0, false, false, TD_INVALID },
+		{ "a changed byte", 0, SEALED_HEADER_LEN + 5, false, false, TD_CRYPTO },
+		{ "a changed byte of the last tag", 0,
+		  SEALED_HEADER_LEN + 2 * FRAGMENT + 25, false, false, TD_CRYPTO },
+		{ "a changed salt", 0, 1, false, false, TD_CRYPTO },
+		{ "a changed nonce", 0, 35, false, false, TD_CRYPTO },
+		{ "fragments in another order", 0, 0, true, false, TD_CRYPTO },
+		{ "another password", 0, 0, false, true, TD_CRYPTO },
 	};
 
 	(void)state;
@@ -196,7 +207,8 @@ tampering(void **state)
 		td_buf_init(&out, 1 << 17);
 		td_buf_init_secret(&back, 1 << 17);
 		assert_int_equal(sealed_write(td_env_system(), password,
-					      (struct td_bytes){plain, LEN}, &out, NULL),
+					      (struct td_bytes){ plain, LEN }, &out,
+					      NULL),
 				 TD_OK);
 		len = row->keep ? row->keep : out.len;
 		if (row->flip)
@@ -212,7 +224,7 @@ tampering(void **state)
 		}
 		td_buf_str(&back, "before");
 		CHECK(row->says, sealed_read(row->wrong_key ? other : password,
-					     (struct td_bytes){out.data, len}, &back,
+					     (struct td_bytes){ out.data, len }, &back,
 					     NULL) == row->rc);
 		CHECK(row->says, strcmp(td_buf_cstr(&back), "before") == 0);
 		td_buf_done(&out);
@@ -223,14 +235,14 @@ tampering(void **state)
 static void
 unknown_algorithm(void **state)
 {
-	unsigned char data[SEALED_MIN] = {0};
+	unsigned char data[SEALED_MIN] = { 0 };
 	struct td_buf back;
 
 	(void)state;
 	td_buf_init_secret(&back, 100);
 	data[SEALED_SALT_LEN] = 3;
-	assert_int_equal(sealed_read(password, (struct td_bytes){data, sizeof(data)}, &back,
-				     NULL),
+	assert_int_equal(sealed_read(password, (struct td_bytes){ data, sizeof(data) },
+				     &back, NULL),
 			 TD_INVALID);
 	assert_int_equal(back.len, 0);
 	td_buf_done(&back);
@@ -244,11 +256,11 @@ no_salt_twice(void **state)
 	(void)state;
 	td_buf_init(&a, 4096);
 	td_buf_init(&b, 4096);
-	assert_int_equal(sealed_write(td_env_system(), password, (struct td_bytes){"x", 1}, &a,
-				      NULL),
+	assert_int_equal(sealed_write(td_env_system(), password,
+				      (struct td_bytes){ "x", 1 }, &a, NULL),
 			 TD_OK);
-	assert_int_equal(sealed_write(td_env_system(), password, (struct td_bytes){"x", 1}, &b,
-				      NULL),
+	assert_int_equal(sealed_write(td_env_system(), password,
+				      (struct td_bytes){ "x", 1 }, &b, NULL),
 			 TD_OK);
 	assert_memory_not_equal(a.data, b.data, SEALED_SALT_LEN);
 	assert_memory_not_equal(a.data + 33, b.data + 33, SEALED_PREFIX_LEN);

@@ -43,32 +43,33 @@ documents(void **state)
 		const char *doc;
 		const char *want;
 	} rows[] = {
-		{"plain", "<a><b>x</b></a>", "(a(b:x))"},
-		{"a declaration and a byte order mark",
-		 "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<a/>\n", "(a)"},
-		{"attributes and a namespace",
-		 "<a xmlns='u' b = \"x > y\" ><p:c d=''/></a>", "(a(p:c))"},
-		{"comments, also around the root", "<!-- 1 --><a><!-- <b> -->x</a><!-- 2 -->",
-		 "(a:x)"},
-		{"CDATA", "<a><![CDATA[<&>]]]></a>", "(a:<&>])"},
-		{"nothing", "", "!"},
-		{"space only", " \n", "!"},
-		{"text only", "x", "!"},
-		{"an end that was not begun", "</a>", "!"},
-		{"ends that do not match", "<a><b></a></b>", "(a(b!"},
-		{"cut off in an element", "<a><b>x</b>", "(a(b:x)!"},
-		{"cut off in a tag", "<a><b", "(a!"},
-		{"cut off in an attribute", "<a b=\"x", "!"},
-		{"two roots", "<a/><b/>", "(a)!"},
-		{"text behind the root", "<a/>x", "(a)!"},
-		{"a document type", "<!DOCTYPE a [<!ENTITY e \"x\">]><a>&e;</a>", "!"},
-		{"a processing instruction inside", "<a><?php ?></a>", "(a!"},
-		{"an attribute without a value", "<a b></a>", "!"},
-		{"a < in an attribute", "<a b=\"<\"/>", "!"},
-		{"attributes without space between", "<a b=\"1\"c=\"2\"/>", "!"},
-		{"an open comment", "<a><!-- x</a>", "(a!"},
-		{"an open CDATA", "<a><![CDATA[x</a>", "(a!"},
-		{"a name that begins with a digit", "<1a/>", "!"},
+		{ "plain", "<a><b>x</b></a>", "(a(b:x))" },
+		{ "a declaration and a byte order mark",
+		  "\xef\xbb\xbf<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<a/>\n",
+		  "(a)" },
+		{ "attributes and a namespace",
+		  "<a xmlns='u' b = \"x > y\" ><p:c d=''/></a>", "(a(p:c))" },
+		{ "comments, also around the root",
+		  "<!-- 1 --><a><!-- <b> -->x</a><!-- 2 -->", "(a:x)" },
+		{ "CDATA", "<a><![CDATA[<&>]]]></a>", "(a:<&>])" },
+		{ "nothing", "", "!" },
+		{ "space only", " \n", "!" },
+		{ "text only", "x", "!" },
+		{ "an end that was not begun", "</a>", "!" },
+		{ "ends that do not match", "<a><b></a></b>", "(a(b!" },
+		{ "cut off in an element", "<a><b>x</b>", "(a(b:x)!" },
+		{ "cut off in a tag", "<a><b", "(a!" },
+		{ "cut off in an attribute", "<a b=\"x", "!" },
+		{ "two roots", "<a/><b/>", "(a)!" },
+		{ "text behind the root", "<a/>x", "(a)!" },
+		{ "a document type", "<!DOCTYPE a [<!ENTITY e \"x\">]><a>&e;</a>", "!" },
+		{ "a processing instruction inside", "<a><?php ?></a>", "(a!" },
+		{ "an attribute without a value", "<a b></a>", "!" },
+		{ "a < in an attribute", "<a b=\"<\"/>", "!" },
+		{ "attributes without space between", "<a b=\"1\"c=\"2\"/>", "!" },
+		{ "an open comment", "<a><!-- x</a>", "(a!" },
+		{ "an open CDATA", "<a><![CDATA[x</a>", "(a!" },
+		{ "a name that begins with a digit", "<1a/>", "!" },
 	};
 
 	(void)state;
@@ -115,24 +116,24 @@ texts(void **state)
 		const char *doc;
 		const char *want; /* NULL: refused */
 	} rows[] = {
-		{"all named entities", "<a>&lt;&gt;&amp;&quot;&apos;</a>", "<>&\"'"},
-		{"numbers", "<a>&#65;&#x42;&#xe9;&#x20AC;&#x1F600;</a>",
-		 "AB\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"},
-		{"pieces around comments and CDATA",
-		 "<a>1<!-- x -->2<![CDATA[&amp;]]>3</a>", "12&amp;3"},
-		{"empty", "<a></a>", ""},
-		{"as long as fits", "<a>0123456789abcde</a>", "0123456789abcde"},
-		{"one byte too long", "<a>0123456789abcdef</a>", NULL},
-		{"an entity that would not fit", "<a>0123456789abcd&#x20AC;</a>", NULL},
-		{"an unknown entity", "<a>&nbsp;</a>", NULL},
-		{"an open entity", "<a>&amp</a>", NULL},
-		{"a bare ampersand", "<a>a & b</a>", NULL},
-		{"the number 0", "<a>&#0;</a>", NULL},
-		{"a surrogate", "<a>&#xD800;</a>", NULL},
-		{"beyond Unicode", "<a>&#x110000;</a>", NULL},
-		{"a number that overflows", "<a>&#4294967361;</a>", NULL},
-		{"a number without digits", "<a>&#x;</a>", NULL},
-		{"an element inside", "<a>x<b/></a>", NULL},
+		{ "all named entities", "<a>&lt;&gt;&amp;&quot;&apos;</a>", "<>&\"'" },
+		{ "numbers", "<a>&#65;&#x42;&#xe9;&#x20AC;&#x1F600;</a>",
+		  "AB\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80" },
+		{ "pieces around comments and CDATA",
+		  "<a>1<!-- x -->2<![CDATA[&amp;]]>3</a>", "12&amp;3" },
+		{ "empty", "<a></a>", "" },
+		{ "as long as fits", "<a>0123456789abcde</a>", "0123456789abcde" },
+		{ "one byte too long", "<a>0123456789abcdef</a>", NULL },
+		{ "an entity that would not fit", "<a>0123456789abcd&#x20AC;</a>", NULL },
+		{ "an unknown entity", "<a>&nbsp;</a>", NULL },
+		{ "an open entity", "<a>&amp</a>", NULL },
+		{ "a bare ampersand", "<a>a & b</a>", NULL },
+		{ "the number 0", "<a>&#0;</a>", NULL },
+		{ "a surrogate", "<a>&#xD800;</a>", NULL },
+		{ "beyond Unicode", "<a>&#x110000;</a>", NULL },
+		{ "a number that overflows", "<a>&#4294967361;</a>", NULL },
+		{ "a number without digits", "<a>&#x;</a>", NULL },
+		{ "an element inside", "<a>x<b/></a>", NULL },
 	};
 
 	(void)state;
@@ -172,7 +173,8 @@ static const char versions[] =
 	"<NextKeyMarker>dir%2Fb+c</NextKeyMarker>"
 	"<NextVersionIdMarker>v9</NextVersionIdMarker><MaxKeys>3</MaxKeys>"
 	"<IsTruncated>true</IsTruncated>"
-	"<Version><Key>a%26%3C%C3%A9</Key><LastModified>x</LastModified><ETag>&#34;1&#34;</ETag>"
+	"<Version><Key>a%26%3C%C3%A9</Key><LastModified>x</"
+	"LastModified><ETag>&#34;1&#34;</ETag>"
 	"<Size>42</Size><Owner><ID>1</ID><DisplayName>m</DisplayName></Owner>"
 	"<VersionId>v1</VersionId><IsLatest>true</IsLatest></Version>"
 	"<DeleteMarker><Key>dir%2Fb+c</Key><VersionId>v9</VersionId></DeleteMarker>"
@@ -184,8 +186,8 @@ listing_of_versions(void **state)
 	struct s3_page page;
 
 	(void)state;
-	assert_int_equal(s3_page_parse(S3_LIST_VERSIONS, versions, sizeof(versions) - 1, &page,
-				       NULL),
+	assert_int_equal(s3_page_parse(S3_LIST_VERSIONS, versions, sizeof(versions) - 1,
+				       &page, NULL),
 			 TD_OK);
 	assert_int_equal(page.count, 2);
 	assert_string_equal(page.entries[0].key, "a&<\xc3\xa9");
@@ -232,15 +234,15 @@ other_listings(void **state)
 	struct s3_page page;
 
 	(void)state;
-	assert_int_equal(s3_page_parse(S3_LIST_OBJECTS, objects, sizeof(objects) - 1, &page,
-				       NULL),
-			 TD_OK);
+	assert_int_equal(
+		s3_page_parse(S3_LIST_OBJECTS, objects, sizeof(objects) - 1, &page, NULL),
+		TD_OK);
 	assert_int_equal(page.count, 1);
 	assert_string_equal(page.next_id, "abc==");
 	s3_page_done(&page);
-	assert_int_equal(s3_page_parse(S3_LIST_UPLOADS, uploads, sizeof(uploads) - 1, &page,
-				       NULL),
-			 TD_OK);
+	assert_int_equal(
+		s3_page_parse(S3_LIST_UPLOADS, uploads, sizeof(uploads) - 1, &page, NULL),
+		TD_OK);
 	assert_string_equal(page.entries[0].key, "big/1");
 	assert_string_equal(page.entries[0].id, "id-1");
 	s3_page_done(&page);
@@ -253,30 +255,31 @@ listings_that_lie(void **state)
 		const char *says;
 		const char *doc;
 	} rows[] = {
-		{"an error instead of a listing", "<Error><Code>X</Code></Error>"},
-		{"truncated without a marker",
-		 "<ListVersionsResult><IsTruncated>true</IsTruncated></ListVersionsResult>"},
-		{"truncated: perhaps",
-		 "<ListVersionsResult><IsTruncated>1</IsTruncated></ListVersionsResult>"},
-		{"an entry without a key",
-		 "<ListVersionsResult><Version><Size>1</Size></Version></ListVersionsResult>"},
-		{"a size that is no number",
-		 "<ListVersionsResult><Version><Key>k</Key><Size>-1</Size></Version>"
-		 "</ListVersionsResult>"},
-		{"a size beyond 64 bits",
-		 "<ListVersionsResult><Version><Key>k</Key><Size>18446744073709551616</Size>"
-		 "</Version></ListVersionsResult>"},
-		{"a broken escape in a key",
-		 "<ListVersionsResult><Version><Key>k%4</Key></Version></ListVersionsResult>"},
-		{"an escaped NUL in a key",
-		 "<ListVersionsResult><Version><Key>k%00</Key></Version></ListVersionsResult>"},
+		{ "an error instead of a listing", "<Error><Code>X</Code></Error>" },
+		{ "truncated without a marker", "<ListVersionsResult><IsTruncated>true</"
+						"IsTruncated></ListVersionsResult>" },
+		{ "truncated: perhaps", "<ListVersionsResult><IsTruncated>1</"
+					"IsTruncated></ListVersionsResult>" },
+		{ "an entry without a key", "<ListVersionsResult><Version><Size>1</"
+					    "Size></Version></ListVersionsResult>" },
+		{ "a size that is no number",
+		  "<ListVersionsResult><Version><Key>k</Key><Size>-1</Size></Version>"
+		  "</ListVersionsResult>" },
+		{ "a size beyond 64 bits", "<ListVersionsResult><Version><Key>k</"
+					   "Key><Size>18446744073709551616</Size>"
+					   "</Version></ListVersionsResult>" },
+		{ "a broken escape in a key", "<ListVersionsResult><Version><Key>k%4</"
+					      "Key></Version></ListVersionsResult>" },
+		{ "an escaped NUL in a key", "<ListVersionsResult><Version><Key>k%00</"
+					     "Key></Version></ListVersionsResult>" },
 	};
 	struct s3_page page;
 
 	(void)state;
 	for (EACH(row, rows))
-		CHECK(row->says, s3_page_parse(S3_LIST_VERSIONS, row->doc, strlen(row->doc),
-					       &page, NULL) == TD_CORRUPT);
+		CHECK(row->says,
+		      s3_page_parse(S3_LIST_VERSIONS, row->doc, strlen(row->doc), &page,
+				    NULL) == TD_CORRUPT);
 }
 
 static void
@@ -312,7 +315,8 @@ results_of_deleting(void **state)
 	static const char doc[] =
 		"<DeleteResult xmlns=\"u\"><Deleted><Key>a</Key></Deleted><Error>"
 		"<Code>InvalidRequest</Code><Message>Object is WORM protected</Message>"
-		"<Key>b</Key><VersionId>1</VersionId></Error><Error><Code>AccessDenied</Code>"
+		"<Key>b</Key><VersionId>1</VersionId></Error><Error><Code>AccessDenied</"
+		"Code>"
 		"</Error></DeleteResult>";
 	struct s3_deleted deleted;
 
@@ -322,37 +326,44 @@ results_of_deleting(void **state)
 	assert_int_equal(deleted.refused, 2);
 	assert_string_equal(deleted.first_code, "InvalidRequest");
 	assert_string_equal(deleted.first_message, "Object is WORM protected");
-	assert_int_equal(s3_deleted_parse(doc, sizeof(doc) - 5, &deleted, NULL), TD_CORRUPT);
+	assert_int_equal(s3_deleted_parse(doc, sizeof(doc) - 5, &deleted, NULL),
+			 TD_CORRUPT);
 }
 
 static void
 tags(void **state)
 {
-	static const char doc[] = "<Tagging><TagSet><Tag><Key>a&amp;b</Key><Value>1</Value></Tag>"
-				  "<Tag><Key>c</Key><Value/></Tag></TagSet></Tagging>";
+	static const char doc[] =
+		"<Tagging><TagSet><Tag><Key>a&amp;b</Key><Value>1</Value></Tag>"
+		"<Tag><Key>c</Key><Value/></Tag></TagSet></Tagging>";
 	struct s3_tag out[2];
 	size_t count = 9;
 
 	(void)state;
-	assert_int_equal(s3_tags_parse(doc, sizeof(doc) - 1, out, 2, &count, NULL), TD_OK);
+	assert_int_equal(s3_tags_parse(doc, sizeof(doc) - 1, out, 2, &count, NULL),
+			 TD_OK);
 	assert_int_equal(count, 2);
 	assert_string_equal(out[0].key, "a&b");
 	assert_string_equal(out[1].key, "c");
 	assert_string_equal(out[1].value, "");
-	assert_int_equal(s3_tags_parse(doc, sizeof(doc) - 1, out, 1, &count, NULL), TD_CORRUPT);
+	assert_int_equal(s3_tags_parse(doc, sizeof(doc) - 1, out, 1, &count, NULL),
+			 TD_CORRUPT);
 }
 
 static void
 temporary_keys(void **state)
 {
 	static const char doc[] =
-		"<AssumeRoleResponse xmlns=\"u\"><AssumeRoleResult><AssumedRoleUser><Arn/>"
+		"<AssumeRoleResponse "
+		"xmlns=\"u\"><AssumeRoleResult><AssumedRoleUser><Arn/>"
 		"</AssumedRoleUser><Credentials><AccessKeyId>AK</AccessKeyId>"
 		"<SecretAccessKey>SK</SecretAccessKey><Expiration>2026-01-01T00:00:00Z"
-		"</Expiration><SessionToken>T</SessionToken></Credentials></AssumeRoleResult>"
+		"</Expiration><SessionToken>T</SessionToken></Credentials></"
+		"AssumeRoleResult>"
 		"<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata>"
 		"</AssumeRoleResponse>";
-	static const char none[] = "<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>";
+	static const char none[] =
+		"<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>";
 	struct sts_text text;
 
 	(void)state;

@@ -80,7 +80,7 @@ static size_t
 read_slots(const json_t *request, struct drv_slot slots[DRV_SLOT_COUNT],
 	   struct td_secret *secrets[DRV_SLOT_COUNT])
 {
-	static const char *const ids[] = {"parent", "a", "b", "legacy"};
+	static const char *const ids[] = { "parent", "a", "b", "legacy" };
 	const json_t *list = json_object_get(request, "slots");
 	size_t n = json_array_size(list);
 
@@ -92,7 +92,7 @@ read_slots(const json_t *request, struct drv_slot slots[DRV_SLOT_COUNT],
 		slots[i] = (struct drv_slot){
 			.id = (enum drv_slot_id)one_of(text(s, "id"), ids, 4, 1),
 			.want = strcmp(text(s, "want"), "retire") == 0 ? DRV_SLOT_RETIRE
-								      : DRV_SLOT_KEEP,
+								       : DRV_SLOT_KEEP,
 			.secret = secrets[i],
 			.fresh = flag(s, "fresh"),
 		};
@@ -104,7 +104,7 @@ read_slots(const json_t *request, struct drv_slot slots[DRV_SLOT_COUNT],
 static size_t
 read_buckets(const json_t *request, struct drv_bucket buckets[DRV_BUCKETS_PER_CALL])
 {
-	static const char *const modes[] = {"private", "readonly", "readwrite"};
+	static const char *const modes[] = { "private", "readonly", "readwrite" };
 	const json_t *list = json_object_get(request, "buckets");
 	size_t n = json_array_size(list);
 
@@ -112,7 +112,8 @@ read_buckets(const json_t *request, struct drv_bucket buckets[DRV_BUCKETS_PER_CA
 		const json_t *b = json_array_get(list, i);
 
 		buckets[i] = (struct drv_bucket){
-			.mode = (enum drv_bucket_mode)one_of(text(b, "mode"), modes, 3, 0),
+			.mode = (enum drv_bucket_mode)one_of(text(b, "mode"), modes, 3,
+							     0),
 			.quota_bytes =
 				(uint64_t)json_integer_value(json_object_get(b, "quota")),
 			.claimed = flag(b, "claimed"),
@@ -125,7 +126,7 @@ read_buckets(const json_t *request, struct drv_bucket buckets[DRV_BUCKETS_PER_CA
 	return n;
 }
 
-static const char *const presences[] = {"unknown", "absent", "ours", "foreign"};
+static const char *const presences[] = { "unknown", "absent", "ours", "foreign" };
 
 static json_t *
 reply(enum td_rc rc, const struct td_err *err, const struct drv_result *res, int64_t took)
@@ -134,9 +135,9 @@ reply(enum td_rc rc, const struct td_err *err, const struct drv_result *res, int
 			 "detail", rc == TD_OK ? "" : err->detail, "upstream",
 			 rc == TD_OK ? 0 : err->upstream_status, "presence",
 			 presences[res->presence], "identity", res->identity, "more",
-			 res->more, "drifted", res->drifted, "reason", res->reason, "message",
-			 res->message, "progress", (json_int_t)res->progress, "took_ms",
-			 (json_int_t)took);
+			 res->more, "drifted", res->drifted, "reason", res->reason,
+			 "message", res->message, "progress", (json_int_t)res->progress,
+			 "took_ms", (json_int_t)took);
 }
 
 static json_t *
@@ -145,23 +146,23 @@ bucket_results(const struct drv_bucket *buckets, size_t count)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(list, json_pack("{ss ss ss ss}", "name", buckets[i].name,
-						      "presence",
-						      presences[buckets[i].presence], "rc",
-						      td_rc_info(buckets[i].rc)->name, "detail",
-						      buckets[i].detail));
+		json_array_append_new(
+			list, json_pack("{ss ss ss ss}", "name", buckets[i].name,
+					"presence", presences[buckets[i].presence], "rc",
+					td_rc_info(buckets[i].rc)->name, "detail",
+					buckets[i].detail));
 	return list;
 }
 
 static json_t *
 tenant_verb(const json_t *request, int64_t deadline)
 {
-	static const char *const accesses[] = {"full", "fenced", "none"};
+	static const char *const accesses[] = { "full", "fenced", "none" };
 	struct drv_bucket buckets[DRV_BUCKETS_PER_CALL];
-	struct td_secret *secrets[DRV_SLOT_COUNT] = {NULL};
+	struct td_secret *secrets[DRV_SLOT_COUNT] = { NULL };
 	struct drv_slot slots[DRV_SLOT_COUNT];
-	struct drv_result res = {0};
-	struct td_err err = {0};
+	struct drv_result res = { 0 };
+	struct td_err err = { 0 };
 	const char *verb = text(request, "verb");
 	int64_t began = td_mono_ms(td_env_system());
 	enum td_rc rc = TD_INVALID;
@@ -169,7 +170,8 @@ tenant_verb(const json_t *request, int64_t deadline)
 	struct drv_call call = {
 		.appid = text(request, "appid"),
 		.deadline_mono_ms = deadline,
-		.access = (enum drv_access)one_of(text(request, "access"), accesses, 3, 0),
+		.access =
+			(enum drv_access)one_of(text(request, "access"), accesses, 3, 0),
 		.claimed = flag(request, "claimed"),
 		.absent_before = flag(request, "absent_before"),
 		.unlock = flag(request, "unlock"),
@@ -190,7 +192,8 @@ tenant_verb(const json_t *request, int64_t deadline)
 		td_secret_free(secrets[i]);
 	out = reply(rc, &err, &res, td_mono_ms(td_env_system()) - began);
 	if (call.bucket_count <= DRV_BUCKETS_PER_CALL)
-		json_object_set_new(out, "buckets", bucket_results(buckets, call.bucket_count));
+		json_object_set_new(out, "buckets",
+				    bucket_results(buckets, call.bucket_count));
 	return out;
 }
 
@@ -200,17 +203,19 @@ assume(const json_t *request, const struct minio_call *call)
 	const char *secret = text(request, "secret");
 	const char *policy = text(request, "policy");
 	TD_CLEAN_SECRET struct td_secret *s = td_secret_new(secret, strlen(secret));
-	struct sigv4_key parent = {.access_key = text(request, "key"), .secret = s};
-	struct sts_wish wish = {
-		.parent = &parent, .seconds = 900, .policy = *policy ? policy : NULL};
-	struct td_err err = {0};
+	struct sigv4_key parent = { .access_key = text(request, "key"), .secret = s };
+	struct sts_wish wish = { .parent = &parent,
+				 .seconds = 900,
+				 .policy = *policy ? policy : NULL };
+	struct td_err err = { 0 };
 	struct sts_key key;
 	json_t *out;
 	enum td_rc rc;
 
 	rc = sts_assume_role(call, &wish, &key, &err);
 	if (rc != TD_OK)
-		return json_pack("{ss ss}", "rc", td_rc_info(rc)->name, "detail", err.detail);
+		return json_pack("{ss ss}", "rc", td_rc_info(rc)->name, "detail",
+				 err.detail);
 	out = json_pack("{ss ss ss ss sI}", "rc", "OK", "key", key.access_key, "secret",
 			(const char *)td_secret_bytes(key.secret), "token",
 			(const char *)td_secret_bytes(key.session_token), "expires_ms",
@@ -223,8 +228,8 @@ static void
 on_usage(void *ctx, const struct minio_usage *u)
 {
 	json_object_set_new(ctx, u->bucket,
-			    json_pack("{sI sI sI sI}", "bytes", (json_int_t)u->bytes, "objects",
-				      (json_int_t)u->objects, "versions",
+			    json_pack("{sI sI sI sI}", "bytes", (json_int_t)u->bytes,
+				      "objects", (json_int_t)u->objects, "versions",
 				      (json_int_t)u->versions, "delete_markers",
 				      (json_int_t)u->delete_markers));
 }
@@ -233,7 +238,7 @@ static json_t *
 usage(const struct minio_call *call)
 {
 	json_t *buckets = json_object();
-	struct td_err err = {0};
+	struct td_err err = { 0 };
 	int64_t scanned = 0;
 	enum td_rc rc;
 
@@ -247,8 +252,8 @@ static json_t *
 probe(int64_t deadline)
 {
 	int64_t began = td_mono_ms(td_env_system());
-	struct drv_result res = {0};
-	struct td_err err = {0};
+	struct drv_result res = { 0 };
+	struct td_err err = { 0 };
 	enum td_rc rc = driver->ops->probe(driver, deadline, &err);
 
 	return reply(rc, &err, &res, td_mono_ms(td_env_system()) - began);
@@ -258,8 +263,9 @@ static json_t *
 run(const json_t *request)
 {
 	const json_t *ms = json_object_get(request, "deadline_ms");
-	int64_t deadline = td_mono_ms(td_env_system()) + (ms ? json_integer_value(ms) : 20000);
-	struct minio_call call = {client, deadline};
+	int64_t deadline =
+		td_mono_ms(td_env_system()) + (ms ? json_integer_value(ms) : 20000);
+	struct minio_call call = { client, deadline };
 	const char *verb = text(request, "verb");
 	json_t *out, *traced = json_array();
 
@@ -302,7 +308,7 @@ run_parallel(const json_t *list)
 	if (n > MAX_PARALLEL)
 		abort();
 	for (size_t i = 0; i < n; i++) {
-		jobs[i] = (struct job){.request = json_array_get(list, i)};
+		jobs[i] = (struct job){ .request = json_array_get(list, i) };
 		if (pthread_create(&threads[i], NULL, run_job, &jobs[i]) != 0)
 			abort();
 	}
@@ -345,15 +351,18 @@ complain(const struct td_err *err)
 int
 main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"endpoint", 1, NULL, 'e'},	       {"access-key-file", 1, NULL, 'a'},
-		{"secret-key-file", 1, NULL, 's'},     {"next-access-key-file", 1, NULL, 'A'},
-		{"next-secret-key-file", 1, NULL, 'S'}, {"policies", 1, NULL, 'd'},
-		{"instance", 1, NULL, 'i'},	       {"die-after", 1, NULL, 'k'},
-		{NULL, 0, NULL, 0}};
+	static const struct option options[] = { { "endpoint", 1, NULL, 'e' },
+						 { "access-key-file", 1, NULL, 'a' },
+						 { "secret-key-file", 1, NULL, 's' },
+						 { "next-access-key-file", 1, NULL, 'A' },
+						 { "next-secret-key-file", 1, NULL, 'S' },
+						 { "policies", 1, NULL, 'd' },
+						 { "instance", 1, NULL, 'i' },
+						 { "die-after", 1, NULL, 'k' },
+						 { NULL, 0, NULL, 0 } };
 	const char *endpoints[MINIO_ENDPOINTS_MAX];
-	struct drv_trace trace = {.call = on_call};
-	struct minio_driver_options opt = {.endpoints = endpoints, .trace = &trace};
+	struct drv_trace trace = { .call = on_call };
+	struct minio_driver_options opt = { .endpoints = endpoints, .trace = &trace };
 	static struct td_yaml_report report;
 	struct policy_set *policies;
 	const char *dir = "";
@@ -362,15 +371,32 @@ main(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (c) {
-		case 'e': endpoints[opt.endpoint_count++] = optarg; break;
-		case 'a': opt.current.access_key_file = optarg; break;
-		case 's': opt.current.secret_key_file = optarg; break;
-		case 'A': opt.next.access_key_file = optarg; break;
-		case 'S': opt.next.secret_key_file = optarg; break;
-		case 'd': dir = optarg; break;
-		case 'i': opt.instance_id = optarg; break;
-		case 'k': die_after = (int)strtol(optarg, NULL, 10); break;
-		default: return 2;
+		case 'e':
+			endpoints[opt.endpoint_count++] = optarg;
+			break;
+		case 'a':
+			opt.current.access_key_file = optarg;
+			break;
+		case 's':
+			opt.current.secret_key_file = optarg;
+			break;
+		case 'A':
+			opt.next.access_key_file = optarg;
+			break;
+		case 'S':
+			opt.next.secret_key_file = optarg;
+			break;
+		case 'd':
+			dir = optarg;
+			break;
+		case 'i':
+			opt.instance_id = optarg;
+			break;
+		case 'k':
+			die_after = (int)strtol(optarg, NULL, 10);
+			break;
+		default:
+			return 2;
 		}
 	}
 	if (td_http_global_init(&err) != TD_OK)
