@@ -14,19 +14,19 @@ def library(run_dir):
 
 
 class CrashAt:
-    """Prepares a Tenantd (not running) to die at its n-th step after arm()."""
+    """Prepares a Tenantd (not running) to die at a step after arm()."""
 
     def __init__(self, daemon, lib):
         self.daemon, self.lib = daemon, lib
         self.arm_file = daemon.run_dir / "crash.arm"
-        self.log = daemon.run_dir / "crash.steps"
 
-    def prepare(self, step):
+    def prepare(self, kind, step):
+        """kind: "commit" (each durable write, before and after it) or "send" (each write to a
+        backend's socket); step: from 1."""
         self.arm_file.unlink(missing_ok=True)
-        self.log.unlink(missing_ok=True)
         self.daemon.extra_environment = {
-            "LD_PRELOAD": str(self.lib), "CRASH_AT": str(step),
-            "CRASH_ARM": str(self.arm_file), "CRASH_LOG": str(self.log)}
+            "LD_PRELOAD": str(self.lib), "CRASH_KIND": kind, "CRASH_AT": str(step),
+            "CRASH_ARM": str(self.arm_file)}
 
     def arm(self):
         self.arm_file.touch()
@@ -35,6 +35,3 @@ class CrashAt:
         """The next start is a plain one."""
         self.daemon.extra_environment = {}
         self.arm_file.unlink(missing_ok=True)
-
-    def steps(self):
-        return self.log.read_text().splitlines() if self.log.exists() else []

@@ -57,7 +57,7 @@ ROWS = [
                                                      Range="bytes=0-3"), OK),
     ("HeadObject", lambda s, a, t: s.head_object(Bucket=t.bucket, Key="k"), OK),
     ("GetObjectAttributes", lambda s, a, t: s.get_object_attributes(
-        Bucket=t.bucket, Key="k", ObjectAttributes=["ETag"]), OK),
+        Bucket=t.bucket, Key="k", ObjectAttributes=["ETag"]), REFUSED),
     ("PutObject", lambda s, a, t: s.put_object(Bucket=t.bucket, Key="k", Body=BODY), OK),
     ("PutObject new key", lambda s, a, t: s.put_object(Bucket=t.bucket, Key="n", Body=b"x"), OK),
     ("upload_fileobj", lambda s, a, t: s.upload_fileobj(io.BytesIO(BODY), t.bucket, "f"), OK),

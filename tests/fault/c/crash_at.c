@@ -5,8 +5,8 @@
  * upwards visits every point between "we wrote it down", "the backend was asked" and "we
  * wrote down what it said".
  *
- * Counting starts when the file CRASH_ARM exists. CRASH_AT=0 never kills; every step is
- * appended to CRASH_LOG, so that a test knows how many there are.
+ * Counting starts when the file CRASH_ARM exists. CRASH_KIND says which steps count:
+ * "commit" or "send". CRASH_AT=0 never kills.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -18,34 +18,24 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include <fcntl.h>
 
 static atomic_int armed;
 static atomic_long count;
 
 static void
-step(const char *what)
+step(const char *kind)
 {
 	const char *arm = getenv("CRASH_ARM"), *at = getenv("CRASH_AT");
-	const char *log = getenv("CRASH_LOG");
+	const char *wanted = getenv("CRASH_KIND");
 
 	if (!atomic_load(&armed)) {
 		if (arm == NULL || access(arm, F_OK) != 0)
 			return;
 		atomic_store(&armed, 1);
 	}
-	long n = atomic_fetch_add(&count, 1) + 1;
-	if (log != NULL) {
-		char line[64];
-		int len = snprintf(line, sizeof(line), "%ld %s\n", n, what);
-		int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-		if (fd >= 0) {
-			ssize_t done = write(fd, line, (size_t)len);
-			(void)done;
-			(void)close(fd);
-		}
-	}
-	if (at != NULL && n == strtol(at, NULL, 10))
+	if (wanted == NULL || at == NULL || strcmp(wanted, kind) != 0)
+		return;
+	if (atomic_fetch_add(&count, 1) + 1 == strtol(at, NULL, 10))
 		(void)kill(getpid(), SIGKILL);
 }
 
@@ -90,7 +80,7 @@ sendmsg(int fd, const struct msghdr *msg, int flags)
 		real = (ssize_t(*)(int, const struct msghdr *, int))dlsym(RTLD_NEXT, "sendmsg");
 	ssize_t n = real(fd, msg, flags);
 	if (n > 0 && is_backend(fd))
-		step("sendmsg");
+		step("send");
 	return n;
 }
 
@@ -101,8 +91,8 @@ fdatasync(int fd)
 
 	if (real == NULL)
 		real = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
-	step("before commit");
+	step("commit");
 	int rc = real(fd);
-	step("after commit");
+	step("commit");
 	return rc;
 }
