@@ -22,15 +22,16 @@ static bool
 same(const struct agg_entry *e, const struct agg_key *k)
 {
 	return e->action == (uint8_t)k->action && strcmp(e->appid, k->appid) == 0 &&
-	       strcmp(e->token_id, k->token_id) == 0 && strcmp(e->address, k->address) == 0;
+	       strcmp(e->token_id, k->token_id) == 0 &&
+	       strcmp(e->address, k->address) == 0;
 }
 
 void
 agg_count(struct api_thread *t, const struct agg_key *key)
 {
-	uint32_t h = mix(mix(mix(2166136261U + (uint32_t)key->action, key->appid),
-			     key->token_id),
-			 key->address);
+	uint32_t h = mix(
+		mix(mix(2166136261U + (uint32_t)key->action, key->appid), key->token_id),
+		key->address);
 
 	for (unsigned i = 0; i < PROBES; i++) {
 		struct agg_entry *e = &t->agg[(h + i) % AGG_ENTRIES];
@@ -83,8 +84,8 @@ write_out(struct api_thread *t)
 
 		if (e->action == 0)
 			continue;
-		rec.outcome = e->action == API_AUDIT_LOGIN_REFUSED ? TD_UNAUTHENTICATED :
-								     TD_OK;
+		rec.outcome =
+			e->action == API_AUDIT_LOGIN_REFUSED ? TD_UNAUTHENTICATED : TD_OK;
 		memcpy(rec.appid, e->appid, sizeof(rec.appid));
 		memcpy(rec.token_id, e->token_id, sizeof(rec.token_id));
 		memcpy(rec.address, e->address, sizeof(rec.address));

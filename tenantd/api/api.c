@@ -55,7 +55,8 @@ make_site(const struct api_region *in, struct api_site *out, struct td_err *rete
 	enum td_rc rc = copy_text(out->name, sizeof(out->name), in->name, reterr);
 
 	if (rc == TD_OK)
-		rc = copy_text(out->s3_region, sizeof(out->s3_region), in->s3_region, reterr);
+		rc = copy_text(out->s3_region, sizeof(out->s3_region), in->s3_region,
+			       reterr);
 	if (rc == TD_OK)
 		rc = copy_text(out->internal_endpoint, sizeof(out->internal_endpoint),
 			       in->gateway_internal, reterr);
@@ -131,7 +132,8 @@ api_set_regions(struct api *api, const struct api_region *regions, size_t region
 
 	if (rc != TD_OK)
 		return rc;
-	if (memcmp(s, old, sizeof(*s)) == 0) {
+	if (s->count == old->count && s->refresh_seconds == old->refresh_seconds &&
+	    memcmp(s->site, old->site, sizeof(s->site)) == 0) {
 		free(s);
 		return TD_OK;
 	}
@@ -167,7 +169,8 @@ start_daemon(struct api_thread *t, struct daemon_ctx *ctx)
 		flags |= MHD_USE_TLS;
 		tls[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_CERT, 0,
 						    l->tls_cert };
-		tls[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_KEY, 0, l->tls_key };
+		tls[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_KEY, 0,
+						    l->tls_key };
 		if (l->tls_ca != NULL)
 			tls[n++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_TRUST, 0,
 							    l->tls_ca };
@@ -176,11 +179,11 @@ start_daemon(struct api_thread *t, struct daemon_ctx *ctx)
 	d = MHD_start_daemon(flags, 0, conn_accept, ctx, dispatch, ctx,
 			     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_CONNECTION,
 			     conn_notify, ctx, MHD_OPTION_NOTIFY_COMPLETED,
-			     dispatch_completed, ctx, MHD_OPTION_URI_LOG_CALLBACK, conn_uri,
-			     ctx, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-			     limits->header_bytes + POOL_EXTRA, MHD_OPTION_CONNECTION_LIMIT,
-			     limits->max_connections + 64, MHD_OPTION_ARRAY, tls,
-			     MHD_OPTION_END);
+			     dispatch_completed, ctx, MHD_OPTION_URI_LOG_CALLBACK,
+			     conn_uri, ctx, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+			     limits->header_bytes + POOL_EXTRA,
+			     MHD_OPTION_CONNECTION_LIMIT, limits->max_connections + 64,
+			     MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 	if (d == NULL)
 		close(fd);
 	return d;
@@ -199,9 +202,9 @@ thread_daemons(struct api_thread *t, struct td_err *reterr)
 			return td_err_sys(reterr, TD_IO, errno,
 					  "listener %s: the HTTP library refused it%s",
 					  t->api->listeners[i].name,
-					  t->api->listeners[i].tls_cert != NULL ?
-						  " (are certificate and key a pair?)" :
-						  "");
+					  t->api->listeners[i].tls_cert != NULL
+						  ? " (are certificate and key a pair?)"
+						  : "");
 		info = MHD_get_daemon_info(t->daemons[i], MHD_DAEMON_INFO_EPOLL_FD);
 		t->daemon_fd[i] = info != NULL ? info->listen_fd : -1;
 		if (epoll_ctl(t->epfd, EPOLL_CTL_ADD, t->daemon_fd[i], &ev) != 0)
@@ -226,8 +229,8 @@ thread_init(struct api *api, unsigned index, struct td_err *reterr)
 		return td_err_set(reterr, TD_NOMEM, "threads");
 	t->spool = spool_get(api->spools, index);
 	t->now = td_mono_ms(api->env);
-	return t->spool != NULL ? thread_daemons(t, reterr) :
-				  td_err_set(reterr, TD_INVALID, "too few audit spools");
+	return t->spool != NULL ? thread_daemons(t, reterr)
+				: td_err_set(reterr, TD_INVALID, "too few audit spools");
 }
 
 /* What cannot fail, so that api_free may be called after any failure. */
@@ -318,8 +321,8 @@ fill(struct api *api, const struct api_options *opt, struct td_err *reterr)
 	api->started_ms = td_now_ms(opt->env);
 	rc = copy_text(api->version, sizeof(api->version), opt->version, reterr);
 	if (rc == TD_OK)
-		rc = make_sites(opt->regions, opt->region_count, opt->refresh_seconds, &sites,
-				reterr);
+		rc = make_sites(opt->regions, opt->region_count, opt->refresh_seconds,
+				&sites, reterr);
 	if (rc == TD_OK)
 		atomic_store(&api->sites, sites);
 	return rc;
@@ -349,7 +352,8 @@ api_new(const struct api_options *opt, struct api **ret_api, struct td_err *rete
 	enum td_rc rc;
 
 	if (opt->listener_count == 0 || opt->listener_count > API_MAX_LISTENERS)
-		return td_err_set(reterr, TD_INVALID, "1 to %d listeners", API_MAX_LISTENERS);
+		return td_err_set(reterr, TD_INVALID, "1 to %d listeners",
+				  API_MAX_LISTENERS);
 	api = calloc(1, sizeof(*api));
 	if (api == NULL)
 		return td_err_set(reterr, TD_NOMEM, "api");

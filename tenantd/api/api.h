@@ -37,7 +37,8 @@ struct api_listener {
 	/* TLS when tls_cert is set. PEM files, read by api_new. */
 	const char *tls_cert;
 	const char *tls_key;
-	const char *tls_client_ca; /* optional: clients are asked for a certificate of this
+	const char
+		*tls_client_ca; /* optional: clients are asked for a certificate of this
 				    * CA. None is required and none is judged yet: nothing
 				    * may be granted for it */
 };
@@ -55,10 +56,10 @@ struct api_limits {
 /* What pods of a region are told. */
 struct api_region {
 	const char *name;
-	const char *s3_region;		/* "us-east-1" */
-	const char *gateway_internal;	/* "http://10.0.0.5:9000" */
+	const char *s3_region;	      /* "us-east-1" */
+	const char *gateway_internal; /* "http://10.0.0.5:9000" */
 	const char *gateway_external;
-	const char *mongodb_hosts;	/* "h1:27017,h2:27017" */
+	const char *mongodb_hosts;	 /* "h1:27017,h2:27017" */
 	const char *mongodb_replica_set; /* NULL or "": none */
 	bool mongodb_tls;
 	const char *volume_driver; /* NULL: none */
@@ -75,7 +76,7 @@ struct api_options {
 	size_t listener_count; /* 1..16 */
 	unsigned threads;      /* 0 = one per core, at most 64; see api_threads() */
 	struct api_limits limits;
-	struct store *store;	 /* borrowed, like all pointers below */
+	struct store *store; /* borrowed, like all pointers below */
 	struct seal *seal;
 	struct spool_set *spools; /* at least api_threads(threads) of them */
 	struct engine *engine;
@@ -126,5 +127,5 @@ enum td_rc api_set_regions(struct api *api, const struct api_region *regions,
  * the token itself to `path` (mode 0400, replaced atomically, synced before the store
  * commit, so that a crash in between makes another one). Otherwise nothing.
  */
-enum td_rc api_admin_token(struct store *store, const struct td_env *env, const char *path,
-			   struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc api_admin_token(struct store *store, const struct td_env *env,
+			   const char *path, struct td_err *reterr) TD_MUST_CHECK;

@@ -4,21 +4,21 @@
 #pragma once
 
 /* X(NAME, number, text on the wire) */
-#define API_AUDIT_TABLE(X)                                                                \
-	X(TENANT_PUT, 1, "tenant.put")                                                    \
-	X(TENANT_DELETE, 2, "tenant.delete")                                              \
-	X(TENANT_UNDELETE, 3, "tenant.undelete")                                          \
-	X(TENANT_SUSPEND, 4, "tenant.suspend")                                            \
-	X(TENANT_RESUME, 5, "tenant.resume")                                              \
-	X(BUCKET_PUT, 6, "bucket.put")                                                    \
-	X(BUCKET_DELETE, 7, "bucket.delete")                                              \
-	X(TOKEN_CREATE, 8, "token.create")                                                \
-	X(TOKEN_DELETE, 9, "token.delete")                                                \
-	X(CREDENTIALS_READ, 10, "credentials.read")                                       \
-	/* aggregated: `count` polls of one token that found nothing new */               \
-	X(CREDENTIALS_UNCHANGED, 11, "credentials.unchanged")                             \
-	/* aggregated and lossy: refused logins of one address */                         \
-	X(LOGIN_REFUSED, 12, "login.refused")                                             \
+#define API_AUDIT_TABLE(X)                                                               \
+	X(TENANT_PUT, 1, "tenant.put")                                                   \
+	X(TENANT_DELETE, 2, "tenant.delete")                                             \
+	X(TENANT_UNDELETE, 3, "tenant.undelete")                                         \
+	X(TENANT_SUSPEND, 4, "tenant.suspend")                                           \
+	X(TENANT_RESUME, 5, "tenant.resume")                                             \
+	X(BUCKET_PUT, 6, "bucket.put")                                                   \
+	X(BUCKET_DELETE, 7, "bucket.delete")                                             \
+	X(TOKEN_CREATE, 8, "token.create")                                               \
+	X(TOKEN_DELETE, 9, "token.delete")                                               \
+	X(CREDENTIALS_READ, 10, "credentials.read")                                      \
+	/* aggregated: `count` polls of one token that found nothing new */              \
+	X(CREDENTIALS_UNCHANGED, 11, "credentials.unchanged")                            \
+	/* aggregated and lossy: refused logins of one address */                        \
+	X(LOGIN_REFUSED, 12, "login.refused")                                            \
 	X(ADMIN_TOKEN, 13, "token.first_admin")
 
 enum api_audit_action {

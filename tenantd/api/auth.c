@@ -36,7 +36,8 @@ load(struct req *r, struct td_err *reterr)
 
 	if (rc != TD_OK)
 		return rc;
-	rc = store_get(read, STORE_TOKEN, r->token_hash, sizeof(r->token_hash), &v, reterr);
+	rc = store_get(read, STORE_TOKEN, r->token_hash, sizeof(r->token_hash), &v,
+		       reterr);
 	if (rc == TD_OK && v.version == 0)
 		rc = td_err_set(reterr, TD_UNAUTHENTICATED, "unknown token");
 	if (rc == TD_OK)
@@ -57,7 +58,8 @@ auth_request(struct req *r, struct td_err *reterr)
 	enum td_rc rc;
 
 	if (MHD_lookup_connection_value_n(r->mhd, MHD_HEADER_KIND, "Authorization",
-					  sizeof("Authorization") - 1, &text, &len) == MHD_NO ||
+					  sizeof("Authorization") - 1, &text,
+					  &len) == MHD_NO ||
 	    text == NULL)
 		return td_err_set(reterr, TD_UNAUTHENTICATED, "no token");
 	if (len > 7 && strncasecmp(text, "Bearer ", 7) == 0) {

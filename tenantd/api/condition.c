@@ -34,7 +34,8 @@ version_of(const char *etag, uint64_t *ret_version)
 	char digits[24];
 	size_t len = strlen(etag);
 
-	if (len < 3 || len - 2 >= sizeof(digits) || etag[0] != '"' || etag[len - 1] != '"')
+	if (len < 3 || len - 2 >= sizeof(digits) || etag[0] != '"' ||
+	    etag[len - 1] != '"')
 		return false;
 	memcpy(digits, etag + 1, len - 2);
 	digits[len - 2] = '\0';
@@ -44,7 +45,8 @@ version_of(const char *etag, uint64_t *ret_version)
 enum td_rc
 match_headers(struct req *r, struct engine_op *op, struct td_err *reterr)
 {
-	const char *match = MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, "If-Match");
+	const char *match =
+		MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, "If-Match");
 	const char *none =
 		MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND, "If-None-Match");
 
@@ -72,7 +74,8 @@ page_limit(struct req *r, unsigned *ret_limit, struct td_err *reterr)
 	uint64_t n = API_PAGE_DEFAULT;
 
 	if (text != NULL && (!api_parse_u64(text, API_PAGE_MAX, &n) || n == 0))
-		return td_err_set(reterr, TD_INVALID, "limit must be 1 to %d", API_PAGE_MAX);
+		return td_err_set(reterr, TD_INVALID, "limit must be 1 to %d",
+				  API_PAGE_MAX);
 	*ret_limit = (unsigned)n;
 	return TD_OK;
 }

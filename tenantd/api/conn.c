@@ -14,18 +14,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 /* An IPv4 address, or the /64 of an IPv6 one: what one client can choose freely. */
 struct ip_key {
 	unsigned char bytes[8];
 	unsigned char family;
 };
 struct ip_count {
+	LIST_ENTRY(ip_count) link;
 	struct ip_key key;
-	unsigned count;
-	UT_hash_handle hh;
+	unsigned count; /* at least 1 */
 };
 
 static bool
@@ -51,45 +48,92 @@ ip_key_of(const struct sockaddr *sa, struct ip_key *ret_key)
 	return false;
 }
 
-/* Adds to the count of an address; gives the new one. A lack of memory counts nothing. */
-static unsigned
-ip_add(struct api *api, const struct sockaddr *sa, int delta)
+static struct ip_list *
+ip_bucket(struct api *api, const struct ip_key *key)
 {
-	struct ip_count *ip = NULL;
-	struct ip_key key;
-	unsigned count = 0;
+	uint32_t h = 2166136261U; /* FNV-1a */
 
-	if (api->limits.max_connections_per_ip == 0 || !ip_key_of(sa, &key))
+	for (size_t i = 0; i < sizeof(key->bytes); i++)
+		h = (h ^ key->bytes[i]) * 16777619U;
+	return &api->ips[h % IP_BUCKETS];
+}
+
+/* With ip_lock held. NULL: it has no connection. */
+static struct ip_count *
+ip_find(struct api *api, const struct ip_key *key)
+{
+	struct ip_count *ip;
+
+	LIST_FOREACH(ip, ip_bucket(api, key), link)
+	if (memcmp(&ip->key, key, sizeof(*key)) == 0)
+		return ip;
+	return NULL;
+}
+
+/* Connections of an address now. */
+static unsigned
+ip_get(struct api *api, const struct sockaddr *sa)
+{
+	const struct ip_count *ip;
+	struct ip_key key;
+	unsigned count;
+
+	if (!ip_key_of(sa, &key))
 		return 0;
 	pthread_mutex_lock(&api->ip_lock);
-	HASH_FIND(hh, api->ips, &key, sizeof(key), ip);
-	if (ip == NULL && delta > 0 && (ip = calloc(1, sizeof(*ip))) != NULL) {
-		ip->key = key;
-		HASH_ADD(hh, api->ips, key, sizeof(key), ip);
-	}
-	if (ip != NULL) {
-		if (delta > 0)
-			ip->count++;
-		else if (delta < 0 && ip->count > 0)
-			ip->count--;
-		count = ip->count;
-		if (count == 0) {
-			HASH_DEL(api->ips, ip);
-			free(ip);
-		}
-	}
+	ip = ip_find(api, &key);
+	count = ip != NULL ? ip->count : 0;
 	pthread_mutex_unlock(&api->ip_lock);
 	return count;
+}
+
+/* One more of an address. A lack of memory counts nothing. */
+static void
+ip_up(struct api *api, const struct sockaddr *sa)
+{
+	struct ip_count *ip;
+	struct ip_key key;
+
+	if (api->limits.max_connections_per_ip == 0 || !ip_key_of(sa, &key))
+		return;
+	pthread_mutex_lock(&api->ip_lock);
+	ip = ip_find(api, &key);
+	if (ip == NULL && (ip = calloc(1, sizeof(*ip))) != NULL) {
+		ip->key = key;
+		LIST_INSERT_HEAD(ip_bucket(api, &key), ip, link);
+	}
+	if (ip != NULL)
+		ip->count++;
+	pthread_mutex_unlock(&api->ip_lock);
+}
+
+static void
+ip_down(struct api *api, const struct sockaddr *sa)
+{
+	struct ip_count *ip;
+	struct ip_key key;
+
+	if (api->limits.max_connections_per_ip == 0 || !ip_key_of(sa, &key))
+		return;
+	pthread_mutex_lock(&api->ip_lock);
+	ip = ip_find(api, &key);
+	if (ip != NULL && --ip->count == 0) {
+		LIST_REMOVE(ip, link);
+		free(ip);
+	}
+	pthread_mutex_unlock(&api->ip_lock);
 }
 
 void
 conn_ips_free(struct api *api)
 {
-	struct ip_count *ip, *next;
+	struct ip_count *ip;
 
-	HASH_ITER (hh, api->ips, ip, next) {
-		HASH_DEL(api->ips, ip);
-		free(ip);
+	for (unsigned i = 0; i < IP_BUCKETS; i++) {
+		while ((ip = LIST_FIRST(&api->ips[i])) != NULL) {
+			LIST_REMOVE(ip, link);
+			free(ip);
+		}
 	}
 }
 
@@ -104,7 +148,7 @@ conn_accept(void *cls, const struct sockaddr *addr, socklen_t addrlen)
 	if (atomic_load_explicit(&api->stopping, memory_order_relaxed) ||
 	    atomic_load_explicit(&api->connections, memory_order_relaxed) >=
 		    api->limits.max_connections ||
-	    (per_ip > 0 && ip_add(api, addr, 0) >= per_ip)) {
+	    (per_ip > 0 && ip_get(api, addr) >= per_ip)) {
 		metrics_add(&d->thread->metrics.refused_connections, 1);
 		return MHD_NO;
 	}
@@ -155,7 +199,7 @@ conn_started(struct daemon_ctx *d, struct MHD_Connection *mhd, void **socket_con
 	c->fd = info != NULL ? info->connect_fd : -1;
 	c->phase = CONN_HANDLED;
 	address_text(peer(mhd), c->address);
-	ip_add(t->api, peer(mhd), 1);
+	ip_up(t->api, peer(mhd));
 	conn_set_phase(c, CONN_HEADER);
 }
 
@@ -173,7 +217,7 @@ conn_notify(void *cls, struct MHD_Connection *mhd, void **socket_context,
 	atomic_fetch_sub_explicit(&d->thread->api->connections, 1, memory_order_relaxed);
 	if (c == NULL)
 		return;
-	ip_add(d->thread->api, peer(mhd), -1);
+	ip_down(d->thread->api, peer(mhd));
 	conn_set_phase(c, CONN_HANDLED);
 	free(c);
 	*socket_context = NULL;

@@ -236,7 +236,8 @@ env_line(struct td_buf *b, const char *key, const char *value)
 {
 	td_buf_str(b, key);
 	td_buf_str(b, "='");
-	for (const char *quote; (quote = strchr(value, '\'')) != NULL; value = quote + 1) {
+	for (const char *quote; (quote = strchr(value, '\'')) != NULL;
+	     value = quote + 1) {
 		td_buf_add(b, value, (size_t)(quote - value));
 		td_buf_str(b, "'\\''");
 	}

@@ -33,7 +33,8 @@ walk(const json_t *object, const struct member *members, void *ctx, struct td_er
 		while (m->name != NULL && strcmp(m->name, name) != 0)
 			m++;
 		if (m->name == NULL)
-			rc = td_err_set(err, TD_INVALID, "unknown member \"%.64s\"", name);
+			rc = td_err_set(err, TD_INVALID, "unknown member \"%.64s\"",
+					name);
 		else if (m->take != NULL)
 			rc = m->take(ctx, name, json_object_iter_value(it), err);
 	}
@@ -73,8 +74,8 @@ take_text(const char *name, const json_t *v, char *out, size_t size, struct td_e
 	if (!json_is_string(v))
 		return td_err_set(err, TD_INVALID, "\"%s\" must be a string", name);
 	if (len >= size)
-		return td_err_set(err, TD_INVALID, "\"%s\" is longer than %zu bytes", name,
-				  size - 1);
+		return td_err_set(err, TD_INVALID, "\"%s\" is longer than %zu bytes",
+				  name, size - 1);
 	memcpy(out, json_string_value(v), len + 1);
 	return TD_OK;
 }
@@ -243,13 +244,15 @@ take_limits(void *ctx, const char *name, const json_t *v, struct td_err *err)
 	if (!json_is_object(v))
 		return td_err_set(err, TD_INVALID, "\"%s\" must be an object", name);
 	t->put.has_limits = true;
-	json_object_foreach ((json_t *)(uintptr_t)v, key, value) {
+	json_object_foreach((json_t *)(uintptr_t)v, key, value)
+	{
 		enum plan_limit limit;
 		enum td_rc rc = TD_OK;
 		uint64_t n = 0;
 
 		if (!plan_limit_parse(key, &limit) || (unsigned)limit >= REC_LIMIT_COUNT)
-			return td_err_set(err, TD_INVALID, "unknown limit \"%.64s\"", key);
+			return td_err_set(err, TD_INVALID, "unknown limit \"%.64s\"",
+					  key);
 		if (json_is_string(value) &&
 		    strcmp(json_string_value(value), "unlimited") == 0)
 			n = PLAN_UNLIMITED;
@@ -294,12 +297,14 @@ take_labels(void *ctx, const char *name, const json_t *v, struct td_err *err)
 		return td_err_set(err, TD_INVALID, "\"%s\" must be an object", name);
 	if (json_object_size(v) > REC_LABELS_MAX)
 		return td_err_set(err, TD_INVALID, "more than %d labels", REC_LABELS_MAX);
-	json_object_foreach ((json_t *)(uintptr_t)v, key, value) {
+	json_object_foreach((json_t *)(uintptr_t)v, key, value)
+	{
 		if (!label_key_ok(key))
-			return td_err_set(err, TD_INVALID, "bad label name \"%.64s\"", key);
-		if (!json_is_string(value))
-			return td_err_set(err, TD_INVALID, "label \"%s\" must be a string",
+			return td_err_set(err, TD_INVALID, "bad label name \"%.64s\"",
 					  key);
+		if (!json_is_string(value))
+			return td_err_set(err, TD_INVALID,
+					  "label \"%s\" must be a string", key);
 		keys[n++] = key;
 	}
 	qsort(keys, n, sizeof(keys[0]), text_order);
@@ -309,7 +314,8 @@ take_labels(void *ctx, const char *name, const json_t *v, struct td_err *err)
 
 		if (at + klen + vlen > sizeof(t->labels) ||
 		    at + klen + vlen - 2 * (i + 1) > REC_LABEL_BYTES)
-			return td_err_set(err, TD_INVALID, "labels are longer than %d bytes",
+			return td_err_set(err, TD_INVALID,
+					  "labels are longer than %d bytes",
 					  REC_LABEL_BYTES);
 		memcpy(t->labels + at, keys[i], klen);
 		memcpy(t->labels + at + klen, json_string_value(label), vlen);
@@ -400,9 +406,9 @@ api_tenant_body_done(struct api_tenant_body *b)
 /* ---- tokens ---- */
 
 static const char *const role_texts[REC_ROLE_COUNT] = {
-	[REC_ROLE_ADMIN] = "admin",	    [REC_ROLE_AUDITOR] = "auditor",
-	[REC_ROLE_BILLING] = "billing",	    [REC_ROLE_PRODUCER] = "producer",
-	[REC_ROLE_RUNTIME] = "runtime",	    [REC_ROLE_TENANT] = "tenant",
+	[REC_ROLE_ADMIN] = "admin",	[REC_ROLE_AUDITOR] = "auditor",
+	[REC_ROLE_BILLING] = "billing", [REC_ROLE_PRODUCER] = "producer",
+	[REC_ROLE_RUNTIME] = "runtime", [REC_ROLE_TENANT] = "tenant",
 };
 
 const char *
@@ -440,10 +446,11 @@ take_role(void *ctx, const char *name, const json_t *v, struct td_err *err)
 	struct token_ctx *t = ctx;
 
 	if (!json_is_string(v) || !api_role_parse(json_string_value(v), &t->body->role))
-		return td_err_set(err, TD_INVALID,
-				  "\"%s\" must be admin, auditor, billing, producer, runtime "
-				  "or tenant",
-				  name);
+		return td_err_set(
+			err, TD_INVALID,
+			"\"%s\" must be admin, auditor, billing, producer, runtime "
+			"or tenant",
+			name);
 	t->has_role = true;
 	return TD_OK;
 }
@@ -485,18 +492,15 @@ take_ttl(void *ctx, const char *name, const json_t *v, struct td_err *err)
 		return TD_OK;
 	if (take_uint(name, v, &n, NULL) != TD_OK || n < 1 || n > (uint64_t)API_TTL_MAX)
 		return td_err_set(err, TD_INVALID,
-				  "\"%s\" must be an integer from 1 to %lld, or null", name,
-				  (long long)API_TTL_MAX);
+				  "\"%s\" must be an integer from 1 to %lld, or null",
+				  name, (long long)API_TTL_MAX);
 	t->body->ttl_seconds = (int64_t)n;
 	return TD_OK;
 }
 
 static const struct member token_members[] = {
-	{ "role", take_role },
-	{ "appid", take_appid },
-	{ "label", take_label },
-	{ "ttl_seconds", take_ttl },
-	{ NULL, NULL },
+	{ "role", take_role },	     { "appid", take_appid }, { "label", take_label },
+	{ "ttl_seconds", take_ttl }, { NULL, NULL },
 };
 
 enum td_rc

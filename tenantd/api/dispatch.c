@@ -106,7 +106,8 @@ make_id(struct req *r)
 	size_t len = 0;
 
 	if (MHD_lookup_connection_value_n(r->mhd, MHD_HEADER_KIND, "X-Request-Id",
-					  sizeof("X-Request-Id") - 1, &given, &len) == MHD_YES &&
+					  sizeof("X-Request-Id") - 1, &given,
+					  &len) == MHD_YES &&
 	    given != NULL && len >= 1 && len < sizeof(r->id) &&
 	    strspn(given, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 			  "._-") == len) {
@@ -148,14 +149,16 @@ take_arg(void *cls, enum MHD_ValueKind kind, const char *key, size_t key_size,
 		value = "";
 	if (!arg_known(r->route, key)) {
 		if (strict)
-			td_err_set(&r->error, TD_INVALID, "unknown query parameter \"%.64s\"",
-				   key);
+			td_err_set(&r->error, TD_INVALID,
+				   "unknown query parameter \"%.64s\"", key);
 		return strict ? MHD_NO : MHD_YES;
 	}
 	if (strlen(key) != key_size || strlen(value) != value_size ||
 	    args_get(&r->args, key) != NULL || r->args.count == API_ARGS_MAX) {
-		td_err_set(&r->error, TD_INVALID, "query parameter \"%.64s\" is malformed or "
-			   "there twice", key);
+		td_err_set(&r->error, TD_INVALID,
+			   "query parameter \"%.64s\" is malformed or "
+			   "there twice",
+			   key);
 		return MHD_NO;
 	}
 	r->args.arg[r->args.count].name = key;
@@ -171,7 +174,8 @@ check_who(struct req *r)
 	if (auth_request(r, &r->error) != TD_OK)
 		return;
 	if ((r->route->roles & (1U << r->token.role)) == 0)
-		td_err_set(&r->error, TD_FORBIDDEN, "role %s", api_role_text(r->token.role));
+		td_err_set(&r->error, TD_FORBIDDEN, "role %s",
+			   api_role_text(r->token.role));
 	else if (r->token.role == REC_ROLE_TENANT &&
 		 ((r->route->flags & API_OWN_TENANT) == 0 ||
 		  strcmp(r->token.appid, r->path.appid) != 0))
@@ -236,7 +240,8 @@ body_kind(struct req *r, uint64_t *ret_len)
 	*ret_len = 0;
 	if (length == NULL)
 		/* Chunked: of unknown size, counted as it comes. */
-		return header_value(r, "Transfer-Encoding") != NULL ? BODY_SMALL : BODY_NONE;
+		return header_value(r, "Transfer-Encoding") != NULL ? BODY_SMALL
+								    : BODY_NONE;
 	if (!api_parse_u64(length, UINT64_MAX, ret_len))
 		*ret_len = UINT64_MAX;
 	if (*ret_len == 0)
@@ -264,12 +269,15 @@ check(struct req *r, const char *url, const char *method)
 	enum td_rc rc;
 
 	if (info != NULL && info->header_size > r->t->api->limits.header_bytes) {
-		td_err_set(&r->error, TD_HEADER_TOO_LARGE, "%zu bytes", info->header_size);
+		td_err_set(&r->error, TD_HEADER_TOO_LARGE, "%zu bytes",
+			   info->header_size);
 		return;
 	}
-	rc = route_find(method, url, r->conn->listener->routes, &r->route, &r->path, allow);
+	rc = route_find(method, url, r->conn->listener->routes, &r->route, &r->path,
+			allow);
 	if (rc != TD_OK) {
-		td_err_set(&r->error, rc, "%s", rc == TD_METHOD ? allow : "no such route");
+		td_err_set(&r->error, rc, "%s",
+			   rc == TD_METHOD ? allow : "no such route");
 		return;
 	}
 	check_who(r);
@@ -286,7 +294,8 @@ static enum MHD_Result
 queue(struct req *r)
 {
 	struct MHD_Response *response = r->response;
-	size_t row = r->route != NULL ? (size_t)(r->route - api_route_table) : api_route_count;
+	size_t row =
+		r->route != NULL ? (size_t)(r->route - api_route_table) : api_route_count;
 	enum MHD_Result result;
 
 	r->response = NULL;
@@ -380,6 +389,7 @@ run(struct req *r)
 }
 
 enum MHD_Result
+/* NOLINTNEXTLINE(readability-function-size): the library's signature */
 dispatch(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
 	 const char *version, const char *upload_data, size_t *upload_data_size,
 	 void **con_cls)

@@ -73,7 +73,8 @@ commit(struct store *store, const struct rec_token *rec,
 	rec_token_encode(rec, &b);
 	store_commit_expect(c, STORE_TOKEN, hash, TD_SHA256_LEN, 0);
 	store_commit_put(c, STORE_TOKEN, hash, TD_SHA256_LEN, b.data, b.len);
-	store_commit_put(c, STORE_TOKEN_ID, rec->id, strlen(rec->id), hash, TD_SHA256_LEN);
+	store_commit_put(c, STORE_TOKEN_ID, rec->id, strlen(rec->id), hash,
+			 TD_SHA256_LEN);
 	td_buf_reset(&b);
 	rec_audit_encode(&entry, &b);
 	store_commit_audit(c, b.data, b.len);

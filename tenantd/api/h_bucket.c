@@ -66,7 +66,8 @@ load(struct req *r, struct tenant_view *v, const struct tenant_bucket **ret_buck
 }
 
 static void
-reply_bucket(struct req *r, const struct tenant_view *v, const struct tenant_bucket *bucket)
+reply_bucket(struct req *r, const struct tenant_view *v,
+	     const struct tenant_bucket *bucket)
 {
 	struct td_buf *b = &r->t->scratch;
 	char location[128];
@@ -90,9 +91,9 @@ outcome(const struct req *r, const struct tenant_view *v, const struct rec_bucke
 	if (r->expect_gone) {
 		if (rec->state == REC_BUCKET_REMOVING)
 			return OPEN;
-		return strcmp(rec->message, td_rc_info(TD_BUCKET_NOT_EMPTY)->code) == 0 ?
-			       REFUSED :
-			       OPEN;
+		return strcmp(rec->message, td_rc_info(TD_BUCKET_NOT_EMPTY)->code) == 0
+			       ? REFUSED
+			       : OPEN;
 	}
 	if (rec->state == REC_BUCKET_FOREIGN)
 		return SETTLED;
@@ -144,7 +145,8 @@ op_done(struct req *r)
 }
 
 static void
-submit(struct req *r, struct engine_op *op, enum api_audit_action action, const char *detail)
+submit(struct req *r, struct engine_op *op, enum api_audit_action action,
+       const char *detail)
 {
 	struct rec_audit entry;
 	struct td_err err;
@@ -194,7 +196,8 @@ h_bucket_put(struct req *r)
 	r->ok_status = MHD_HTTP_OK;
 	snprintf(detail, sizeof(detail), "mode=%s quota_bytes=%s%llu",
 		 op.bucket.has_mode ? tenant_mode_text(op.bucket.mode) : "-",
-		 op.bucket.has_quota ? "" : "-", (unsigned long long)op.bucket.quota_bytes);
+		 op.bucket.has_quota ? "" : "-",
+		 (unsigned long long)op.bucket.quota_bytes);
 	submit(r, &op, API_AUDIT_BUCKET_PUT, detail);
 }
 

@@ -37,9 +37,9 @@ why_none(struct store_read *read, const char *appid, struct td_err *reterr)
 		rc = rec_tenant_decode(v.data, v.len, &rec, reterr);
 		if (rc != TD_OK)
 			return rc;
-		return rec.phase == REC_DELETING || rec.phase == REC_SUSPENDED ?
-			       TD_TENANT_SUSPENDED :
-			       TD_NOT_READY;
+		return rec.phase == REC_DELETING || rec.phase == REC_SUSPENDED
+			       ? TD_TENANT_SUSPENDED
+			       : TD_NOT_READY;
 	}
 	rc = store_get(read, STORE_TOMBSTONE, key, len, &v, reterr);
 	if (rc != TD_OK)
@@ -57,7 +57,8 @@ look_at(struct req *r, struct rec_cred *doc, struct look *l, struct td_err *rete
 
 	if (rc != TD_OK)
 		return rc;
-	rc = seal_cred_get(api->seal, read, r->wait_appid, &l->head, doc, &l->version, reterr);
+	rc = seal_cred_get(api->seal, read, r->wait_appid, &l->head, doc, &l->version,
+			   reterr);
 	if (rc == TD_NOT_FOUND)
 		rc = why_none(read, r->wait_appid, reterr);
 	else if (rc == TD_OK && l->head.state == REC_CRED_SUSPENDED)
@@ -119,7 +120,8 @@ record(struct req *r, struct td_err *reterr)
 		rc = spool_append(r->t->spool, b->data, b->len);
 		if (rc != TD_OK) {
 			metrics_add(&r->t->metrics.audit_refused, 1);
-			return td_err_set(reterr, TD_UNAVAILABLE, "the audit spool is full");
+			return td_err_set(reterr, TD_UNAVAILABLE,
+					  "the audit spool is full");
 		}
 		return TD_OK;
 	}

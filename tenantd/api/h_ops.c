@@ -18,7 +18,8 @@ h_healthz(struct req *r)
 {
 	static const char text[] = "{\"status\":\"ok\"}\n";
 
-	req_reply_static(r, &(struct reply){ .status = MHD_HTTP_OK }, text, sizeof(text) - 1);
+	req_reply_static(r, &(struct reply){ .status = MHD_HTTP_OK }, text,
+			 sizeof(text) - 1);
 }
 
 void
@@ -47,7 +48,8 @@ check(struct checks *c, const char *name, enum need need, const char *detail)
 	c->any = true;
 	api_json_member(c->b, "name", name);
 	td_buf_fmt(c->b, ",\"required\":%s,\"ok\":%s,",
-		   need == REQUIRED ? "true" : "false", detail == NULL ? "true" : "false");
+		   need == REQUIRED ? "true" : "false",
+		   detail == NULL ? "true" : "false");
 	api_json_member(c->b, "detail", detail != NULL ? detail : "");
 	td_buf_char(c->b, '}');
 	if (detail == NULL)
@@ -71,7 +73,8 @@ check_local(struct req *r, struct checks *c)
 	store_read_end(read);
 	store_stats(api->store, &store);
 	check(c, "store", REQUIRED, rc == TD_OK ? NULL : td_rc_info(rc)->text);
-	check(c, "store space", OPTIONAL, store.full ? "full: new tenants are refused" : NULL);
+	check(c, "store space", OPTIONAL,
+	      store.full ? "full: new tenants are refused" : NULL);
 	spool_stats(api->spools, &spool);
 	check(c, "audit spool", REQUIRED,
 	      spool.failing ? "not drained: credential reads are refused" : NULL);
@@ -92,7 +95,8 @@ check_backends(struct req *r, struct checks *c)
 
 		snprintf(name, sizeof(name), "backend %s/%s (%s)", states[i].region,
 			 tenant_resource_text(states[i].resource), states[i].driver);
-		check(c, name, OPTIONAL, states[i].circuit_open ? "does not answer" : NULL);
+		check(c, name, OPTIONAL,
+		      states[i].circuit_open ? "does not answer" : NULL);
 	}
 }
 
@@ -112,7 +116,8 @@ h_readyz(struct req *r)
 	td_buf_fmt(b, "],\"ready\":%s,\"degraded\":%s}\n", c.ready ? "true" : "false",
 		   c.degraded ? "true" : "false");
 	req_reply(r,
-		  &(struct reply){ .status = ok ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE,
+		  &(struct reply){ .status = ok ? MHD_HTTP_OK
+						: MHD_HTTP_SERVICE_UNAVAILABLE,
 				   .retry_after = ok ? 0 : 1 },
 		  b);
 }

@@ -53,8 +53,8 @@ load_view(struct req *r, struct tenant_view *v, struct td_err *reterr)
 
 	if (rc != TD_OK)
 		return rc;
-	rc = engine_view_load(r->t->api->engine, read, r->path.appid, "", API_SHOWN_BUCKETS,
-			      v, reterr);
+	rc = engine_view_load(r->t->api->engine, read, r->path.appid, "",
+			      API_SHOWN_BUCKETS, v, reterr);
 	store_read_end(read);
 	return rc;
 }
@@ -111,7 +111,8 @@ op_done(struct req *r)
 
 /* Hand the operation over, with its audit entry. */
 static void
-submit(struct req *r, struct engine_op *op, enum api_audit_action action, const char *detail)
+submit(struct req *r, struct engine_op *op, enum api_audit_action action,
+       const char *detail)
 {
 	struct td_err err = { .rc = TD_OK };
 	struct rec_audit entry;
@@ -161,7 +162,8 @@ h_tenant_put(struct req *r)
 	struct engine_op op = { .kind = ENGINE_PUT };
 	struct td_err err;
 	char detail[160];
-	enum td_rc rc = api_decode_tenant(r->body.data, r->body.len, &r->tenant_body, &err);
+	enum td_rc rc =
+		api_decode_tenant(r->body.data, r->body.len, &r->tenant_body, &err);
 
 	if (rc != TD_OK) {
 		req_problem(r, rc, &err, NULL);
@@ -282,8 +284,9 @@ list_args(struct req *r, struct list *l, struct td_err *reterr)
 		if (strcmp(phase, tenant_phase_text((enum rec_phase)i)) == 0)
 			l->phase = i;
 	if (phase != NULL && l->phase < 0)
-		return td_err_set(reterr, TD_INVALID,
-				  "phase must be Creating, Created, Suspended or Deleting");
+		return td_err_set(
+			reterr, TD_INVALID,
+			"phase must be Creating, Created, Suspended or Deleting");
 	if (cursor != NULL && !rec_appid_any_ok(cursor))
 		return td_err_set(reterr, TD_INVALID, "cursor is not one of ours");
 	return page_limit(r, &l->limit, reterr);

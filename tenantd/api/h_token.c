@@ -45,8 +45,8 @@ created(struct req *r)
 	if (r->result.rc != TD_OK) {
 		/* What was expected absent is the tombstone. */
 		req_problem(r,
-			    r->result.rc == TD_PRECONDITION ? TD_APPID_RETIRED :
-							      r->result.rc,
+			    r->result.rc == TD_PRECONDITION ? TD_APPID_RETIRED
+							    : r->result.rc,
 			    &r->result.err, NULL);
 		return;
 	}
@@ -54,7 +54,8 @@ created(struct req *r)
 	td_buf_reset(b);
 	api_render_token(b, &r->new_token, r->secret);
 	td_buf_char(b, '\n');
-	req_reply(r, &(struct reply){ .status = MHD_HTTP_CREATED, .location = location }, b);
+	req_reply(r, &(struct reply){ .status = MHD_HTTP_CREATED, .location = location },
+		  b);
 	td_buf_reset(b);
 	explicit_bzero(r->secret, sizeof(r->secret));
 }
@@ -79,7 +80,8 @@ check_tenant(struct req *r, const char *appid, struct td_err *reterr)
 	if (tombstone.version != 0)
 		return td_err_set(reterr, TD_APPID_RETIRED, "%s", appid);
 	if (tenant.version == 0)
-		return td_err_set(reterr, TD_UNPROCESSABLE, "there is no tenant %s", appid);
+		return td_err_set(reterr, TD_UNPROCESSABLE, "there is no tenant %s",
+				  appid);
 	return TD_OK;
 }
 
@@ -121,11 +123,12 @@ commit_token(struct req *r, const unsigned char hash[TD_SHA256_LEN])
 	rec_token_encode(rec, b);
 	store_commit_expect(c, STORE_TOKEN, hash, TD_SHA256_LEN, 0);
 	store_commit_put(c, STORE_TOKEN, hash, TD_SHA256_LEN, b->data, b->len);
-	store_commit_put(c, STORE_TOKEN_ID, rec->id, strlen(rec->id), hash, TD_SHA256_LEN);
+	store_commit_put(c, STORE_TOKEN_ID, rec->id, strlen(rec->id), hash,
+			 TD_SHA256_LEN);
 	if (rec->appid[0] != '\0') {
 		/* A deletion that ends meanwhile must not leave a token behind. */
-		store_commit_expect(c, STORE_TOMBSTONE, key, rec_key_appid(rec->appid, key),
-				    0);
+		store_commit_expect(c, STORE_TOMBSTONE, key,
+				    rec_key_appid(rec->appid, key), 0);
 		store_commit_put(c, STORE_TOKEN_TENANT, key, tenant_key(rec, key), hash,
 				 TD_SHA256_LEN);
 	}
@@ -189,9 +192,9 @@ find_id(struct req *r, struct found *f, struct td_err *reterr)
 
 	if (rc != TD_OK)
 		return rc;
-	rc = r->path.id[0] == '\0' ?
-		     td_err_set(reterr, TD_NOT_FOUND, "no such token") :
-		     find(read, r->path.id, strlen(r->path.id), f, reterr);
+	rc = r->path.id[0] == '\0'
+		     ? td_err_set(reterr, TD_NOT_FOUND, "no such token")
+		     : find(read, r->path.id, strlen(r->path.id), f, reterr);
 	store_read_end(read);
 	return rc;
 }
@@ -336,7 +339,8 @@ h_token_delete(struct req *r)
 	if (rc == TD_OK && (c = store_commit_new(STORE_RESERVE)) == NULL)
 		rc = td_err_set(&err, TD_NOMEM, "commit");
 	if (rc == TD_OK) {
-		store_commit_expect(c, STORE_TOKEN_ID, f.rec.id, strlen(f.rec.id), f.version);
+		store_commit_expect(c, STORE_TOKEN_ID, f.rec.id, strlen(f.rec.id),
+				    f.version);
 		store_commit_del(c, STORE_TOKEN_ID, f.rec.id, strlen(f.rec.id));
 		store_commit_del(c, STORE_TOKEN, f.hash, sizeof(f.hash));
 		if (f.rec.appid[0] != '\0') {

@@ -45,10 +45,10 @@ struct api_thread;
 
 /* What ends a connection that takes too long; one list each, in the order of deadlines. */
 enum conn_phase {
-	CONN_HEADER,	/* reading a header (or the TLS handshake) */
-	CONN_BODY,	/* reading a body */
-	CONN_SENDING,	/* the client takes the answer */
-	CONN_IDLE,	/* between two requests */
+	CONN_HEADER,  /* reading a header (or the TLS handshake) */
+	CONN_BODY,    /* reading a body */
+	CONN_SENDING, /* the client takes the answer */
+	CONN_IDLE,    /* between two requests */
 	CONN_PHASES,
 	CONN_HANDLED = CONN_PHASES /* ours: no deadline */
 };
@@ -91,17 +91,17 @@ struct req {
 	/* ---- cleared for every request, up to `keep` ---- */
 	struct api_thread *t;
 	struct conn *conn;
-	struct MHD_Connection *mhd;   /* NULL: the connection is gone */
+	struct MHD_Connection *mhd;    /* NULL: the connection is gone */
 	const struct api_route *route; /* NULL: none matched */
 	struct MHD_Response *response; /* made, not queued yet */
 	unsigned status;
-	bool in_handler;   /* inside MHD's callback: replies are queued at once */
+	bool in_handler; /* inside MHD's callback: replies are queued at once */
 	bool suspended;
-	bool op_pending;   /* engine or store will call back */
-	bool answered;	   /* a reply was made; further ones are dropped */
+	bool op_pending; /* engine or store will call back */
+	bool answered;	 /* a reply was made; further ones are dropped */
 	bool no_bearer_ok;
-	bool discard;	   /* the body is read and dropped, then `error` answered */
-	bool body_over;	   /* it grew over its ceiling */
+	bool discard;	     /* the body is read and dropped, then `error` answered */
+	bool body_over;	     /* it grew over its ceiling */
 	struct td_err error; /* rc: what the dispatcher found wrong before the handler */
 	int64_t started;
 	size_t body_seen;
@@ -130,7 +130,8 @@ struct req {
 	struct td_buf body;
 	struct td_buf audit; /* encoded entry of a mutation */
 	struct api_tenant_body tenant_body;
-	struct engine_op_result result; /* of the engine, or rc/err/version of the store */
+	struct engine_op_result
+		result; /* of the engine, or rc/err/version of the store */
 	char secret[API_TOKEN_LEN + 1]; /* a new token; wiped */
 	struct rec_token new_token;
 	STAILQ_ENTRY(req) post;
@@ -170,7 +171,7 @@ struct api_thread {
 	int64_t now; /* monotonic, of this turn of the loop */
 
 	struct conn_list conns[CONN_PHASES];
-	struct req_list reqs;	   /* in use */
+	struct req_list reqs; /* in use */
 	struct req_queue free_reqs;
 	unsigned free_count;
 	struct req_list waiters[WAIT_BUCKETS];
@@ -183,7 +184,7 @@ struct api_thread {
 	struct req_queue posts;
 	char (*touched)[DRV_APPID_SIZE];
 	unsigned touched_len;
-	bool touched_all; /* did not fit, or regions changed */
+	bool touched_all;    /* did not fit, or regions changed */
 	atomic_uint waiting; /* requests in waiters: others skip a thread without any */
 
 	struct spool *spool;
@@ -206,7 +207,10 @@ struct api_thread {
 	int64_t stop_deadline;
 };
 
-struct ip_count; /* conn.c */
+/* Connections by address; conn.c. */
+#define IP_BUCKETS 256
+struct ip_count;
+LIST_HEAD(ip_list, ip_count);
 
 struct sites { /* immutable */
 	size_t count;
@@ -236,7 +240,7 @@ struct api {
 	bool stopped;
 	atomic_uint connections;
 	pthread_mutex_t ip_lock;
-	struct ip_count *ips;
+	struct ip_list ips[IP_BUCKETS];
 	int64_t started_ms; /* wall clock */
 };
 
@@ -279,11 +283,11 @@ void req_free(struct req *r);
 /* ---- reply.c ---- */
 struct reply {
 	unsigned status;
-	const char *type;      /* content type; NULL: application/json */
-	const char *etag;      /* with quotes; NULL: none */
-	const char *allow;     /* 405 */
-	const char *location;  /* 201 */
-	unsigned retry_after;  /* seconds; 0: none */
+	const char *type;	  /* content type; NULL: application/json */
+	const char *etag;	  /* with quotes; NULL: none */
+	const char *allow;	  /* 405 */
+	const char *location;	  /* 201 */
+	unsigned retry_after;	  /* seconds; 0: none */
 	const char *authenticate; /* 401 */
 };
 /* Answer with bytes of a buffer (copied; the caller wipes its own). */
@@ -292,9 +296,11 @@ void req_reply(struct req *r, const struct reply *how, const struct td_buf *body
 void req_reply_empty(struct req *r, unsigned status, const char *etag);
 /* A problem document. err may be NULL; its detail is shown only for codes that speak of
  * the client's own input. code: a more exact one, NULL or "": that of rc. */
-void req_problem(struct req *r, enum td_rc rc, const struct td_err *err, const char *code);
+void req_problem(struct req *r, enum td_rc rc, const struct td_err *err,
+		 const char *code);
 /* Answer with what is static, without copying. */
-void req_reply_static(struct req *r, const struct reply *how, const void *data, size_t len);
+void req_reply_static(struct req *r, const struct reply *how, const void *data,
+		      size_t len);
 
 /* ---- wait.c ---- */
 /* Begin to wait for changes of an appid until r->wait_until, or hear that it is too much

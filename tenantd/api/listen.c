@@ -62,7 +62,8 @@ open_tls(const struct api_listener *opt, struct listener *l, struct td_err *rete
 		return TD_OK;
 	if (opt->tls_cert == NULL || opt->tls_key == NULL)
 		return td_err_set(reterr, TD_INVALID,
-				  "listener %s: TLS needs a certificate and a key", l->name);
+				  "listener %s: TLS needs a certificate and a key",
+				  l->name);
 	rc = read_pem(opt->tls_cert, &l->tls_cert, reterr);
 	if (rc == TD_OK)
 		rc = read_pem(opt->tls_key, &l->tls_key, reterr);
@@ -92,8 +93,9 @@ bind_tcp(const struct api_listener *opt, struct listener *l, struct td_err *rete
 		a.in6.sin6_port = htons(opt->port);
 		len = sizeof(a.in6);
 	} else {
-		return td_err_set(reterr, TD_INVALID, "listener %s: not an address: %.64s",
-				  l->name, opt->address);
+		return td_err_set(reterr, TD_INVALID,
+				  "listener %s: not an address: %.64s", l->name,
+				  opt->address);
 	}
 	l->fd = socket(a.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd < 0 ||
@@ -132,7 +134,8 @@ clear_stale(const struct sockaddr_un *un, struct td_err *reterr)
 	rc = connect(fd, (const struct sockaddr *)un, sizeof(*un));
 	close(fd);
 	if (rc == 0)
-		return td_err_set(reterr, TD_IO, "%s: somebody listens there", un->sun_path);
+		return td_err_set(reterr, TD_IO, "%s: somebody listens there",
+				  un->sun_path);
 	if (unlink(un->sun_path) != 0)
 		return td_err_sys(reterr, TD_IO, errno, "%s", un->sun_path);
 	return TD_OK;
@@ -146,9 +149,10 @@ bind_unix(const struct api_listener *opt, struct listener *l, struct td_err *ret
 
 	if (opt->path == NULL || opt->path[0] != '/' ||
 	    strlen(opt->path) >= sizeof(un.sun_path))
-		return td_err_set(reterr, TD_INVALID,
-				  "listener %s: needs an absolute path of at most %zu bytes",
-				  l->name, sizeof(un.sun_path) - 1);
+		return td_err_set(
+			reterr, TD_INVALID,
+			"listener %s: needs an absolute path of at most %zu bytes",
+			l->name, sizeof(un.sun_path) - 1);
 	memcpy(un.sun_path, opt->path, strlen(opt->path));
 	rc = clear_stale(&un, reterr);
 	if (rc != TD_OK)
@@ -158,12 +162,14 @@ bind_unix(const struct api_listener *opt, struct listener *l, struct td_err *ret
 	/* The mode goes on before listen(): nobody can connect in between. */
 	if (l->fd < 0 || fchmod(l->fd, 0) != 0 ||
 	    bind(l->fd, (const struct sockaddr *)&un, sizeof(un)) != 0)
-		return td_err_sys(reterr, TD_IO, errno, "listener %s: %s", l->name, opt->path);
+		return td_err_sys(reterr, TD_IO, errno, "listener %s: %s", l->name,
+				  opt->path);
 	l->path = strdup(opt->path);
 	if (l->path == NULL)
 		return td_err_set(reterr, TD_NOMEM, "listener %s", l->name);
 	if (chmod(l->path, opt->mode & 0777) != 0 || listen(l->fd, BACKLOG) != 0)
-		return td_err_sys(reterr, TD_IO, errno, "listener %s: %s", l->name, opt->path);
+		return td_err_sys(reterr, TD_IO, errno, "listener %s: %s", l->name,
+				  opt->path);
 	snprintf(l->bound, sizeof(l->bound), "%s", l->path);
 	return TD_OK;
 }
@@ -184,7 +190,8 @@ listener_open(const struct api_listener *opt, struct listener *l, struct td_err 
 	rc = open_tls(opt, l, reterr);
 	if (rc != TD_OK)
 		return rc;
-	return opt->kind == API_UNIX ? bind_unix(opt, l, reterr) : bind_tcp(opt, l, reterr);
+	return opt->kind == API_UNIX ? bind_unix(opt, l, reterr)
+				     : bind_tcp(opt, l, reterr);
 }
 
 void

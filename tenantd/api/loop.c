@@ -203,9 +203,9 @@ any_live(const struct api_thread *t)
 {
 	const struct req *r;
 
-	LIST_FOREACH (r, &t->reqs, all)
-		if (r->mhd != NULL)
-			return true;
+	LIST_FOREACH(r, &t->reqs, all)
+	if (r->mhd != NULL)
+		return true;
 	return false;
 }
 

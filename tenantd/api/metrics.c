@@ -13,15 +13,15 @@ static const struct {
 	int64_t ms;
 	const char *le;
 } bounds[METRICS_BUCKETS] = {
-	{ 1, "0.001" },	 { 5, "0.005" }, { 10, "0.01" }, { 25, "0.025" },
-	{ 50, "0.05" },	 { 100, "0.1" }, { 250, "0.25" }, { 500, "0.5" },
-	{ 1000, "1" },	 { 5000, "5" },	 { 15000, "15" }, { 60000, "60" },
+	{ 1, "0.001" }, { 5, "0.005" }, { 10, "0.01" },	 { 25, "0.025" },
+	{ 50, "0.05" }, { 100, "0.1" }, { 250, "0.25" }, { 500, "0.5" },
+	{ 1000, "1" },	{ 5000, "5" },	{ 15000, "15" }, { 60000, "60" },
 };
 
 /* All that a reply of ours can have; anything else is counted in the last place. */
 static const unsigned short statuses[] = {
-	200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 409, 410, 412,
-	413, 415, 422, 429, 431, 500, 502, 503, 504, 507, 0,
+	200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 409, 410,
+	412, 413, 415, 422, 429, 431, 500, 502, 503, 504, 507, 0,
 };
 #define STATUS_COUNT (sizeof(statuses) / sizeof(statuses[0]))
 _Static_assert(STATUS_COUNT <= METRICS_STATUSES, "METRICS_STATUSES is too small");
@@ -54,8 +54,10 @@ total(const struct api *api, size_t offset)
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < api->thread_count; i++)
-		sum += load((const atomic_ullong *)(const void *)
-				    ((const char *)&api->threads[i].metrics + offset));
+		sum += load((const atomic_ullong *)(const void *)((const char *)&api
+									  ->threads[i]
+									  .metrics +
+								  offset));
 	return sum;
 }
 #define TOTAL(api, member) total(api, offsetof(struct metrics, member))
@@ -83,7 +85,8 @@ render_requests(const struct api *api, struct td_buf *b)
 
 			if (n == 0)
 				continue;
-			td_buf_fmt(b, "tenantd_http_requests_total{route=\"%s\",status=\"",
+			td_buf_fmt(b,
+				   "tenantd_http_requests_total{route=\"%s\",status=\"",
 				   route_name(r));
 			if (statuses[s] != 0)
 				td_buf_fmt(b, "%u", statuses[s]);
@@ -110,10 +113,11 @@ render_latency(const struct api *api, struct td_buf *b)
 		for (size_t i = 0; i <= METRICS_BUCKETS; i++) {
 			n += TOTAL(api, latency[r][i]);
 			td_buf_fmt(b,
-				   "tenantd_http_request_duration_seconds_bucket{route=\"%s\""
+				   "tenantd_http_request_duration_seconds_bucket{route="
+				   "\"%s\""
 				   ",le=\"%s\"} %" PRIu64 "\n",
-				   route_name(r), i < METRICS_BUCKETS ? bounds[i].le : "+Inf",
-				   n);
+				   route_name(r),
+				   i < METRICS_BUCKETS ? bounds[i].le : "+Inf", n);
 		}
 		ms = TOTAL(api, latency_sum_ms[r]);
 		td_buf_fmt(b,
@@ -155,7 +159,8 @@ render_api(struct api *api, struct td_buf *b)
 	const struct figure figures[] = {
 		{ "tenantd_http_connections", GAUGE, "Open connections.",
 		  atomic_load_explicit(&api->connections, memory_order_relaxed) },
-		{ "tenantd_http_waiting", GAUGE, "Requests that wait for a change.", waiting },
+		{ "tenantd_http_waiting", GAUGE, "Requests that wait for a change.",
+		  waiting },
 		{ "tenantd_http_connections_accepted_total", COUNTER, "Accepted.",
 		  TOTAL(api, accepted) },
 		{ "tenantd_http_connections_refused_total", COUNTER,
@@ -178,7 +183,9 @@ render_api(struct api *api, struct td_buf *b)
 	static const char *const phases[CONN_PHASES] = { "header", "body", "sending",
 							 "idle" };
 	for (size_t i = 0; i < CONN_PHASES; i++)
-		td_buf_fmt(b, "tenantd_http_connections_cut_total{phase=\"%s\"} %" PRIu64 "\n",
+		td_buf_fmt(b,
+			   "tenantd_http_connections_cut_total{phase=\"%s\"} %" PRIu64
+			   "\n",
 			   phases[i], TOTAL(api, cut_connections[i]));
 	family(b, "tenantd_build_info", "gauge", "Always 1; the version is the label.");
 	td_buf_fmt(b, "tenantd_build_info{version=\"%s\"} 1\n", api->version);
@@ -201,15 +208,16 @@ render_store(struct api *api, struct td_buf *b)
 		{ "tenantd_store_commits_total", COUNTER, "Durable commits.", s.commits },
 		{ "tenantd_store_conflicts_total", COUNTER,
 		  "Commits dropped by a precondition.", s.conflicts },
-		{ "tenantd_store_failures_total", COUNTER, "Commits that failed otherwise.",
-		  s.failures },
+		{ "tenantd_store_failures_total", COUNTER,
+		  "Commits that failed otherwise.", s.failures },
 		{ "tenantd_store_queue", GAUGE, "Commits waiting.", s.queue },
 		{ "tenantd_store_full", GAUGE, "1: refused for want of space.", s.full },
 		{ "tenantd_store_ballast_used", GAUGE, "1: the ballast file is given up.",
 		  s.ballast_used },
 		{ "tenantd_spool_appended_total", COUNTER, "Audit entries spooled.",
 		  sp.appended },
-		{ "tenantd_spool_drained_total", COUNTER, "Moved to the store.", sp.drained },
+		{ "tenantd_spool_drained_total", COUNTER, "Moved to the store.",
+		  sp.drained },
 		{ "tenantd_spool_refused_total", COUNTER, "Refused: full or not drained.",
 		  sp.refused },
 		{ "tenantd_spool_waiting_bytes", GAUGE, "In the fullest spool.",
@@ -232,14 +240,16 @@ render_engine(struct api *api, struct td_buf *b)
 		{ "tenantd_engine_active", GAUGE, "Tenants with something left to do.",
 		  s.active },
 		{ "tenantd_engine_steps_total", COUNTER, "Looks at a tenant.", s.steps },
-		{ "tenantd_engine_actions_total", COUNTER, "Driver calls begun.", s.actions },
+		{ "tenantd_engine_actions_total", COUNTER, "Driver calls begun.",
+		  s.actions },
 		{ "tenantd_engine_conflicts_total", COUNTER,
 		  "Steps repeated because the record changed.", s.conflicts },
 		{ "tenantd_engine_retries_total", COUNTER, "Failed calls to be retried.",
 		  s.retries },
 		{ "tenantd_engine_verified_total", COUNTER, "Settled tenants looked at.",
 		  s.verified },
-		{ "tenantd_engine_drifts_total", COUNTER, "Differences found.", s.drifts },
+		{ "tenantd_engine_drifts_total", COUNTER, "Differences found.",
+		  s.drifts },
 	};
 
 	render_figures(b, figures, sizeof(figures) / sizeof(figures[0]));
@@ -267,15 +277,16 @@ static void
 render_backends(struct api *api, struct td_buf *b)
 {
 	static const struct backend_family families[] = {
-		{ "tenantd_backend_circuit_open", "gauge", "1: the backend does not answer." },
+		{ "tenantd_backend_circuit_open", "gauge",
+		  "1: the backend does not answer." },
 		{ "tenantd_backend_running", "gauge", "Calls under way." },
 		{ "tenantd_backend_queued", "gauge", "Calls waiting for a worker." },
 		{ "tenantd_backend_calls_total", "counter", "Driver calls ended." },
 		{ "tenantd_backend_failures_total", "counter", "Of these, failed." },
 	};
 	struct engine_backend_state states[ENGINE_REGIONS_MAX * DRV_RESOURCE_COUNT];
-	size_t n = engine_backends(api->engine, states,
-				   sizeof(states) / sizeof(states[0]));
+	size_t n =
+		engine_backends(api->engine, states, sizeof(states) / sizeof(states[0]));
 
 	for (size_t f = 0; n > 0 && f < sizeof(families) / sizeof(families[0]); f++) {
 		family(b, families[f].name, families[f].type, families[f].help);
@@ -290,10 +301,12 @@ render_backends(struct api *api, struct td_buf *b)
 		       "Time spent in driver calls.");
 	for (size_t i = 0; i < n; i++)
 		td_buf_fmt(b,
-			   "tenantd_backend_call_seconds_total{region=\"%s\",resource=\"%s\"} "
+			   "tenantd_backend_call_seconds_total{region=\"%s\",resource=\"%"
+			   "s\"} "
 			   "%" PRIu64 ".%06" PRIu64 "\n",
 			   states[i].region, tenant_resource_text(states[i].resource),
-			   states[i].call_us_sum / 1000000, states[i].call_us_sum % 1000000);
+			   states[i].call_us_sum / 1000000,
+			   states[i].call_us_sum % 1000000);
 }
 
 void

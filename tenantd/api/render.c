@@ -113,8 +113,9 @@ render_record(struct td_buf *b, const char *appid, const struct rec_tenant *rec)
 {
 	api_json_member(b, "appid", appid);
 	td_buf_char(b, ',');
-	api_json_member(b, "phase",
-			text_or(tenant_phase_text((enum rec_phase)rec->phase), "Unknown"));
+	api_json_member(
+		b, "phase",
+		text_or(tenant_phase_text((enum rec_phase)rec->phase), "Unknown"));
 	td_buf_fmt(b, ",\"generation\":%" PRIu64 ",\"observed_generation\":%" PRIu64 ",",
 		   rec->generation, rec->observed_generation);
 	api_json_member(b, "plan", rec->plan);
@@ -172,8 +173,9 @@ api_render_bucket(struct td_buf *b, const struct tenant_view *v,
 	td_buf_char(b, '{');
 	api_json_member(b, "name", bucket->name);
 	td_buf_fmt(b, ",\"bucket\":\"%s-%s\",", v->appid, bucket->name);
-	api_json_member(b, "mode",
-			text_or(tenant_mode_text((enum drv_bucket_mode)rec->mode), "private"));
+	api_json_member(
+		b, "mode",
+		text_or(tenant_mode_text((enum drv_bucket_mode)rec->mode), "private"));
 	td_buf_fmt(b, ",\"quota_bytes\":%" PRIu64 ",", rec->quota_bytes);
 	json_flag(b, "ready", ready);
 	td_buf_char(b, ',');
@@ -202,9 +204,9 @@ render_conditions(struct td_buf *b, const struct rec_resource *rec)
 			continue;
 		td_buf_str(b, comma);
 		td_buf_char(b, '{');
-		api_json_member(b, "type",
-				text_or(tenant_condition_text((enum rec_condition)i),
-					"Unknown"));
+		api_json_member(
+			b, "type",
+			text_or(tenant_condition_text((enum rec_condition)i), "Unknown"));
 		td_buf_char(b, ',');
 		json_flag(b, "status", c->status == 1);
 		td_buf_char(b, ',');
@@ -309,8 +311,8 @@ const char *
 api_audit_text(unsigned action)
 {
 	switch (action) {
-#define API_AUDIT_CASE(name, number, text)                                                \
-	case number:                                                                      \
+#define API_AUDIT_CASE(name, number, text)                                               \
+	case number:                                                                     \
 		return text;
 		API_AUDIT_TABLE(API_AUDIT_CASE)
 #undef API_AUDIT_CASE
@@ -330,8 +332,9 @@ api_render_audit(struct td_buf *b, uint64_t seq, const struct rec_audit *rec)
 	api_json_member(b, "outcome", td_rc_info((enum td_rc)rec->outcome)->code);
 	td_buf_char(b, ',');
 	api_json_member(b, "role",
-			rec->role == 0 ? "tenantd" :
-					 text_or(api_role_text(rec->role - 1U), "unknown"));
+			rec->role == 0
+				? "tenantd"
+				: text_or(api_role_text(rec->role - 1U), "unknown"));
 	td_buf_fmt(b, ",\"count\":%" PRIu32 ",", rec->count);
 	api_json_member(b, "appid", rec->appid);
 	td_buf_char(b, ',');

@@ -62,7 +62,8 @@ decorate(struct req *r, struct MHD_Response *response, const struct reply *how)
 {
 	char number[16];
 
-	header(response, "Content-Type", how->type != NULL ? how->type : "application/json");
+	header(response, "Content-Type",
+	       how->type != NULL ? how->type : "application/json");
 	header(response, "X-Request-Id", r->id);
 	header(response, "Cache-Control", "no-store");
 	header(response, "ETag", how->etag);
@@ -203,8 +204,8 @@ log_problem(struct req *r, enum td_rc rc, const struct td_err *err)
 	struct api_thread *t = r->t;
 	const struct td_log_ctx ctx = { .room = "api",
 					.request_id = r->id,
-					.appid = r->path.appid[0] != '\0' ? r->path.appid :
-									    NULL };
+					.appid = r->path.appid[0] != '\0' ? r->path.appid
+									  : NULL };
 
 	if (t->now - t->log_since >= 1000) {
 		if (t->log_count > LOGS_PER_SECOND)
@@ -215,8 +216,9 @@ log_problem(struct req *r, enum td_rc rc, const struct td_err *err)
 		t->log_count = 0;
 	}
 	if (t->log_count++ < LOGS_PER_SECOND)
-		td_log_err(TD_LOG_WARN, &ctx, err != NULL ? err : &(struct td_err){ .rc = rc },
-			   "%s: %d", r->route != NULL ? r->route->doc_id : "no route",
+		td_log_err(TD_LOG_WARN, &ctx,
+			   err != NULL ? err : &(struct td_err){ .rc = rc }, "%s: %d",
+			   r->route != NULL ? r->route->doc_id : "no route",
 			   td_rc_info(rc)->http_status);
 }
 
@@ -242,9 +244,9 @@ req_problem(struct req *r, enum td_rc rc, const struct td_err *err, const char *
 	api_json_member(b, "title", phrase(status));
 	td_buf_fmt(b, ",\"status\":%u,", status);
 	api_json_member(b, "detail",
-			err != NULL && err->detail[0] != '\0' && detail_is_public(rc) ?
-				err->detail :
-				info->text);
+			err != NULL && err->detail[0] != '\0' && detail_is_public(rc)
+				? err->detail
+				: info->text);
 	td_buf_char(b, ',');
 	api_json_member(b, "code", code != NULL && code[0] != '\0' ? code : info->code);
 	td_buf_char(b, ',');

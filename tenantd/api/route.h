@@ -24,12 +24,12 @@ enum api_route_flags {
 };
 
 struct api_route {
-	const char *method; /* GET also answers HEAD */
+	const char *method;  /* GET also answers HEAD */
 	const char *pattern; /* "/v1/tenants/{appid}": {appid}, {name}, {id} */
-	unsigned roles;	    /* of API_ROLE, or API_ANYONE */
-	unsigned sets;	    /* of enum api_routes */
+	unsigned roles;	     /* of API_ROLE, or API_ANYONE */
+	unsigned sets;	     /* of enum api_routes */
 	unsigned flags;
-	size_t body_max;    /* 0: no body is taken */
+	size_t body_max;		  /* 0: no body is taken */
 	const char *args[API_ROUTE_ARGS]; /* query parameters, NULL at the end */
 	void (*handler)(struct req *r);
 	const char *doc_id; /* operationId in docs/api/openapi.yaml */

@@ -66,8 +66,10 @@ test_credentials_in_all_formats(void **state)
 		"{\"appid\":\"abc123\",\"serial\":7,\"object\":{\"access_key\":\"AKEY\","
 		"\"secret_key\":\"SKEY\",\"session_token\":null,\"expires_at\":null,"
 		"\"region\":\"us-east-1\",\"internal_endpoint\":\"http://10.0.0.5:9000\","
-		"\"external_endpoint\":\"https://s3.example.org\",\"buckets\":[{\"name\":\"data\","
-		"\"bucket\":\"abc123-data\",\"mode\":\"private\"}]},\"database\":{\"uri\":"
+		"\"external_endpoint\":\"https://"
+		"s3.example.org\",\"buckets\":[{\"name\":\"data\","
+		"\"bucket\":\"abc123-data\",\"mode\":\"private\"}]},\"database\":{"
+		"\"uri\":"
 		"\"mongodb://abc123.b:pw@h1:27017,h2:27017/abc123?authSource=abc123"
 		"&replicaSet=rs0\",\"username\":\"abc123.b\",\"password\":\"pw\","
 		"\"database\":\"abc123\"},\"volume\":null}\n");
@@ -78,7 +80,8 @@ test_credentials_in_all_formats(void **state)
 		"&replicaSet=rs0'\n"
 		"OSS_ACCESS_KEY='AKEY'\nOSS_ACCESS_SECRET='SKEY'\n"
 		"OSS_INTERNAL_ENDPOINT='http://10.0.0.5:9000'\n"
-		"OSS_EXTERNAL_ENDPOINT='https://s3.example.org'\nOSS_REGION='us-east-1'\n");
+		"OSS_EXTERNAL_ENDPOINT='https://"
+		"s3.example.org'\nOSS_REGION='us-east-1'\n");
 	assert_string_equal(render(&b, API_FORMAT_AWS, &doc),
 			    "{\"AccessKeyId\":\"AKEY\",\"SecretAccessKey\":\"SKEY\","
 			    "\"Token\":\"\",\"Expiration\":\"2026-01-02T03:04:05Z\"}\n");
@@ -115,9 +118,10 @@ test_what_a_plan_lacks_is_null(void **state)
 
 	(void)state;
 	td_buf_init_secret(&b, 65536);
-	assert_string_equal(render(&b, API_FORMAT_JSON, &doc),
-			    "{\"appid\":\"abc123\",\"serial\":7,\"object\":null,"
-			    "\"database\":null,\"volume\":{\"driver\":\"\",\"bytes\":5}}\n");
+	assert_string_equal(
+		render(&b, API_FORMAT_JSON, &doc),
+		"{\"appid\":\"abc123\",\"serial\":7,\"object\":null,"
+		"\"database\":null,\"volume\":{\"driver\":\"\",\"bytes\":5}}\n");
 	assert_string_equal(render(&b, API_FORMAT_ENV, &doc), "APPID='abc123'\n");
 	assert_null(render(&b, API_FORMAT_AWS, &doc));
 	assert_null(render(&b, API_FORMAT_PROCESS, &doc));
@@ -136,8 +140,9 @@ test_more_buckets_than_are_shown(void **state)
 	doc.bucket_count = REC_CRED_BUCKETS;
 	for (unsigned i = 0; i < REC_CRED_BUCKETS; i++)
 		snprintf(doc.buckets[i].name, sizeof(doc.buckets[i].name), "b-%03u", i);
-	assert_non_null(strstr(render(&b, API_FORMAT_JSON, &doc),
-			       "],\"more\":\"/v1/tenants/abc123/buckets?cursor=b-099\"}"));
+	assert_non_null(
+		strstr(render(&b, API_FORMAT_JSON, &doc),
+		       "],\"more\":\"/v1/tenants/abc123/buckets?cursor=b-099\"}"));
 	td_buf_done(&b);
 }
 
@@ -188,7 +193,8 @@ test_records_with_awkward_text_stay_json(void **state)
 	api_render_token(&b, &token, NULL);
 	json = json_loadb(td_buf_cstr(&b), b.len, JSON_REJECT_DUPLICATES, NULL);
 	assert_non_null(json);
-	assert_string_equal(json_string_value(json_object_get(json, "label")), token.label);
+	assert_string_equal(json_string_value(json_object_get(json, "label")),
+			    token.label);
 	assert_null(json_object_get(json, "token"));
 	assert_true(json_is_null(json_object_get(json, "expires_at")));
 	json_decref(json);
@@ -197,9 +203,11 @@ test_records_with_awkward_text_stay_json(void **state)
 	api_render_audit(&b, 9, &audit);
 	json = json_loadb(td_buf_cstr(&b), b.len, JSON_REJECT_DUPLICATES, NULL);
 	assert_non_null(json);
-	assert_string_equal(json_string_value(json_object_get(json, "action")), "bucket.put");
+	assert_string_equal(json_string_value(json_object_get(json, "action")),
+			    "bucket.put");
 	assert_string_equal(json_string_value(json_object_get(json, "role")), "tenant");
-	assert_string_equal(json_string_value(json_object_get(json, "detail")), audit.detail);
+	assert_string_equal(json_string_value(json_object_get(json, "detail")),
+			    audit.detail);
 	json_decref(json);
 
 	td_buf_reset(&b);
@@ -212,14 +220,16 @@ test_records_with_awkward_text_stay_json(void **state)
 	json = json_loadb(td_buf_cstr(&b), b.len, JSON_REJECT_DUPLICATES, NULL);
 	assert_non_null(json);
 	assert_string_equal(
-		json_string_value(json_object_get(json_object_get(json, "labels"), "a")), "x\"y");
+		json_string_value(json_object_get(json_object_get(json, "labels"), "a")),
+		"x\"y");
 	assert_string_equal(
-		json_string_value(json_object_get(json_object_get(json, "labels"), "b")), "");
-	assert_string_equal(json_string_value(json_object_get(json_object_get(json, "limits"),
-							      "object_bytes")),
+		json_string_value(json_object_get(json_object_get(json, "labels"), "b")),
+		"");
+	assert_string_equal(json_string_value(json_object_get(
+				    json_object_get(json, "limits"), "object_bytes")),
 			    "unlimited");
-	assert_int_equal(json_integer_value(
-				 json_object_get(json_object_get(json, "limits"), "buckets")),
+	assert_int_equal(json_integer_value(json_object_get(
+				 json_object_get(json, "limits"), "buckets")),
 			 3);
 	json_decref(json);
 	td_buf_done(&b);
@@ -234,8 +244,8 @@ test_routes(void **state)
 		enum td_rc rc;
 		const char *doc_id, *allow;
 	} rows[] = {
-		{ "credentials", "GET", "/v1/credentials", 15, TD_OK,
-		  "getCredentials", "" },
+		{ "credentials", "GET", "/v1/credentials", 15, TD_OK, "getCredentials",
+		  "" },
 		{ "HEAD is GET", "HEAD", "/v1/tenants", 15, TD_OK, "listTenants", "" },
 		{ "a parameter", "PUT", "/v1/tenants/abc123", 15, TD_OK, "putTenant",
 		  "" },
@@ -249,9 +259,10 @@ test_routes(void **state)
 		  "PUT, GET, HEAD, DELETE" },
 		{ "methods are as they are written", "get", "/healthz", 15, TD_METHOD,
 		  NULL, "GET, HEAD" },
-		{ "in another set it is not there", "GET", "/v1/tenants", 1, TD_NOT_FOUND, NULL,
-		  "" },
-		{ "not even for another method", "PUT", "/v1/tenants", 1, TD_NOT_FOUND, NULL, "" },
+		{ "in another set it is not there", "GET", "/v1/tenants", 1, TD_NOT_FOUND,
+		  NULL, "" },
+		{ "not even for another method", "PUT", "/v1/tenants", 1, TD_NOT_FOUND,
+		  NULL, "" },
 	};
 
 	(void)state;
@@ -260,8 +271,8 @@ test_routes(void **state)
 		struct req_path path = { .appid = "" };
 		char allow[ALLOW_SIZE];
 
-		CHECK(row->says, route_find(row->method, row->path, row->sets, &route, &path,
-					    allow) == row->rc);
+		CHECK(row->says, route_find(row->method, row->path, row->sets, &route,
+					    &path, allow) == row->rc);
 		CHECK(row->says, strcmp(allow, row->allow) == 0);
 		if (row->doc_id != NULL)
 			CHECK(row->says, strcmp(route->doc_id, row->doc_id) == 0);
@@ -276,14 +287,15 @@ test_path_parameters(void **state)
 	char allow[ALLOW_SIZE];
 
 	(void)state;
-	assert_int_equal(route_find("GET", "/v1/tenants/abc123/buckets/data", 15,
-				    &route, &path, allow),
+	assert_int_equal(route_find("GET", "/v1/tenants/abc123/buckets/data", 15, &route,
+				    &path, allow),
 			 TD_OK);
 	assert_string_equal(path.appid, "abc123");
 	assert_string_equal(path.name, "data");
 	/* One that no record can have is found, and empty. */
-	assert_int_equal(route_find("GET", "/v1/tenants/a23456789012345678901234567890123",
-				    15, &route, &path, allow),
+	assert_int_equal(route_find("GET",
+				    "/v1/tenants/a23456789012345678901234567890123", 15,
+				    &route, &path, allow),
 			 TD_OK);
 	assert_string_equal(path.appid, "");
 }

@@ -164,12 +164,13 @@ open_storage(struct bed *bed, const struct bed_options *opt, char *spool_dir, si
 	must(seal_new(env, master, &bed->seal, &err), &err);
 	td_secret_free(master);
 	must(seal_check_master(bed->seal, bed->store, &err), &err);
-	must(spool_open(&(struct spool_options){
-				.dir = spool_dir,
-				.count = 4,
-				.bytes = opt->spool_bytes != 0 ? opt->spool_bytes : 1U << 20,
-				.drain_ms = 50,
-				.env = env },
+	must(spool_open(&(struct spool_options){ .dir = spool_dir,
+						 .count = 4,
+						 .bytes = opt->spool_bytes != 0
+								  ? opt->spool_bytes
+								  : 1U << 20,
+						 .drain_ms = 50,
+						 .env = env },
 			bed->store, &bed->spools, &err),
 	     &err);
 }
@@ -223,7 +224,8 @@ bed_new(const struct bed_options *opt)
 	const struct api_listener listener = { .name = "control",
 					       .address = "127.0.0.1",
 					       .routes = API_ROUTES_RUNTIME |
-							 API_ROUTES_CONTROL | API_ROUTES_OPS };
+							 API_ROUTES_CONTROL |
+							 API_ROUTES_OPS };
 	const struct api_region region = { .name = "default",
 					   .s3_region = "us-east-1",
 					   .gateway_internal = "http://127.0.0.1:9",
@@ -243,7 +245,8 @@ bed_new(const struct bed_options *opt)
 	read_token(bed);
 	must(api_new(&(struct api_options){ .listeners = &listener,
 					    .listener_count = 1,
-					    .threads = opt->threads != 0 ? opt->threads : 1,
+					    .threads =
+						    opt->threads != 0 ? opt->threads : 1,
 					    .limits = opt->limits,
 					    .store = bed->store,
 					    .seal = bed->seal,
@@ -256,8 +259,8 @@ bed_new(const struct bed_options *opt)
 					    .version = "0.0.0" },
 		     &bed->api, &err),
 	     &err);
-	bed->port = (uint16_t)strtoul(strrchr(api_listener_bound(bed->api, 0), ':') + 1, NULL,
-				      10);
+	bed->port = (uint16_t)strtoul(strrchr(api_listener_bound(bed->api, 0), ':') + 1,
+				      NULL, 10);
 	must(api_start(bed->api, &err), &err);
 	return bed;
 }
@@ -341,8 +344,9 @@ client_read_head(int fd, struct reply_text *ret, int ms)
 		}
 	}
 	ret->body_at = len;
-	if (sscanf(ret->text, "HTTP/1.1 %d", &ret->status) != 1)
+	if (strncmp(ret->text, "HTTP/1.1 ", 9) != 0)
 		fail_msg("not an answer: %.60s", ret->text);
+	ret->status = (int)strtol(ret->text + 9, NULL, 10);
 }
 
 void
@@ -400,10 +404,10 @@ client_ask(int fd, const struct request *q)
 	if (q->body != NULL)
 		n += snprintf(text + n, sizeof(text) - (size_t)n,
 			      "%sContent-Length: %zu\r\n\r\n%s",
-			      q->headers != NULL &&
-					      strcasestr(q->headers, "content-type") != NULL ?
-				      "" :
-				      "Content-Type: application/json\r\n",
+			      q->headers != NULL && strcasestr(q->headers,
+							       "content-type") != NULL
+				      ? ""
+				      : "Content-Type: application/json\r\n",
 			      strlen(q->body), q->body);
 	else
 		n += snprintf(text + n, sizeof(text) - (size_t)n, "\r\n");
@@ -468,7 +472,8 @@ make_token(const struct bed *bed, const char *role, const char *appid, char out[
 	char body[160];
 
 	if (appid != NULL)
-		snprintf(body, sizeof(body), "{\"role\":\"%s\",\"appid\":\"%s\"}", role, appid);
+		snprintf(body, sizeof(body), "{\"role\":\"%s\",\"appid\":\"%s\"}", role,
+			 appid);
 	else
 		snprintf(body, sizeof(body), "{\"role\":\"%s\"}", role);
 	ask(bed,

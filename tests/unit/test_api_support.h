@@ -43,7 +43,7 @@ void bed_release(void);
 
 #define REPLY_MAX 65536
 struct reply_text {
-	int status; /* 0: the connection ended without an answer */
+	int status;	/* 0: the connection ended without an answer */
 	size_t body_at; /* offset of the body in text */
 	char text[REPLY_MAX];
 };

@@ -132,15 +132,16 @@ test_stop_answers_those_that_wait(void **state)
 	for (unsigned i = 0; i < 40; i++) {
 		fds[i] = client_connect(bed);
 		if (i < 20)
-			client_ask(fds[i], &(struct request){ .method = "GET",
-							      .path = "/v1/credentials",
-							      .token = token,
-							      .headers = "Prefer: wait=60\r\n" });
-		else if (i < 30)
 			client_ask(fds[i],
 				   &(struct request){ .method = "GET",
-						      .path = "/v1/tenants/stop01?wait=60",
-						      .token = bed->admin });
+						      .path = "/v1/credentials",
+						      .token = token,
+						      .headers = "Prefer: wait=60\r\n" });
+		else if (i < 30)
+			client_ask(fds[i], &(struct request){
+						   .method = "GET",
+						   .path = "/v1/tenants/stop01?wait=60",
+						   .token = bed->admin });
 		/* the last ten never say a word */
 	}
 	assert_false(client_closed(fds[0], 300));
@@ -210,13 +211,15 @@ test_dripping_clients_are_cut(void **state)
 static void
 test_large_headers(void **state)
 {
-	struct bed *bed = bed_new(&(struct bed_options){ .limits = { .header_bytes = 4096 } });
+	struct bed *bed =
+		bed_new(&(struct bed_options){ .limits = { .header_bytes = 4096 } });
 	static char name[20000];
 	int fd = client_connect(bed);
 
 	(void)state;
 	snprintf(name, sizeof(name), "X-Long: %04500d\r\n", 0);
-	client_ask(fd, &(struct request){ .method = "GET", .path = "/healthz", .headers = name });
+	client_ask(fd, &(struct request){
+			       .method = "GET", .path = "/healthz", .headers = name });
 	client_read(fd, &r, 5000);
 	assert_int_equal(r.status, 431);
 	assert_non_null(strstr(r.text, "\"code\":\"header_too_large\""));
@@ -224,7 +227,8 @@ test_large_headers(void **state)
 	/* Past the library's own memory it answers itself, and closes. */
 	fd = client_connect(bed);
 	snprintf(name, sizeof(name), "X-Long: %019000d\r\n", 0);
-	client_ask(fd, &(struct request){ .method = "GET", .path = "/healthz", .headers = name });
+	client_ask(fd, &(struct request){
+			       .method = "GET", .path = "/healthz", .headers = name });
 	client_read(fd, &r, 5000);
 	assert_true(r.status == 431 || r.status == 0);
 	close(fd);
@@ -234,7 +238,8 @@ test_large_headers(void **state)
 static void
 test_connection_limits(void **state)
 {
-	struct bed *bed = bed_new(&(struct bed_options){ .limits = { .max_connections = 8 } });
+	struct bed *bed =
+		bed_new(&(struct bed_options){ .limits = { .max_connections = 8 } });
 	int fds[8], fd;
 
 	(void)state;
@@ -266,8 +271,8 @@ test_connection_limits(void **state)
 static void
 test_connection_limit_per_address(void **state)
 {
-	struct bed *bed =
-		bed_new(&(struct bed_options){ .limits = { .max_connections_per_ip = 3 } });
+	struct bed *bed = bed_new(
+		&(struct bed_options){ .limits = { .max_connections_per_ip = 3 } });
 	int fds[3], fd;
 
 	(void)state;
@@ -366,8 +371,9 @@ test_full_spool_refuses_reads(void **state)
 	/* Drained, it serves again. */
 	for (int64_t until = now_ms() + 10000;;) {
 		if (ask(bed,
-			&(struct request){
-				.method = "GET", .path = "/v1/credentials", .token = token },
+			&(struct request){ .method = "GET",
+					   .path = "/v1/credentials",
+					   .token = token },
 			&r) == 200)
 			break;
 		assert_true(now_ms() < until);
@@ -378,7 +384,8 @@ test_full_spool_refuses_reads(void **state)
 static void
 test_durable_reads_are_in_the_store_before_the_answer(void **state)
 {
-	struct bed *bed = bed_new(&(struct bed_options){ .audit_reads = API_AUDIT_DURABLE });
+	struct bed *bed =
+		bed_new(&(struct bed_options){ .audit_reads = API_AUDIT_DURABLE });
 
 	(void)state;
 	make_tenant(bed, "dura01");
@@ -416,7 +423,9 @@ test_changed_regions_wake_polls(void **state)
 	(void)state;
 	make_tenant(bed, "conf01");
 	make_token(bed, "runtime", "conf01", token);
-	ask(bed, &(struct request){ .method = "GET", .path = "/v1/credentials", .token = token },
+	ask(bed,
+	    &(struct request){
+		    .method = "GET", .path = "/v1/credentials", .token = token },
 	    &r);
 	at = strstr(r.text, "ETag: ");
 	assert_non_null(at);
