@@ -4,6 +4,7 @@
  */
 #include "model.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool
@@ -303,6 +304,21 @@ end_bucket(struct world *w, unsigned i, unsigned b)
 		m_fail(w, "%s: bucket %u has another quota than recorded", t->appid, b);
 }
 
+static uint64_t
+volume_bytes(struct world *w, unsigned i)
+{
+	struct tenant_view *v = malloc(sizeof(*v));
+	struct plan_limits limits;
+
+	if (v == NULL)
+		return 0;
+	m_view_load(w, i, M_LOAD_NAMED, 0, v);
+	limits = tenant_limits(v);
+	tenant_view_done(v);
+	free(v);
+	return plan_limits_get(&limits, PLAN_VOLUME_BYTES);
+}
+
 /* Of a tenant that is not closed: is each part that its record has as it should be? */
 static void
 end_parts(struct world *w, unsigned i)
@@ -322,8 +338,11 @@ end_parts(struct world *w, unsigned i)
 	    (!t->doc.has[DRV_DATABASE] || !m_database_works(w, i) ||
 	     t->site.db.access != M_POL_FULL))
 		m_fail(w, "%s: the database does not work at the end", t->appid);
-	if (part_record(w, i, DRV_VOLUME, &part) && !t->site.volume.exists)
-		m_fail(w, "%s: no volume at the end", t->appid);
+	if (part_record(w, i, DRV_VOLUME, &part) &&
+	    (!t->site.volume.exists || t->site.volume.bytes != volume_bytes(w, i)))
+		m_fail(w, "%s: a volume of %llu bytes at the end, not %llu", t->appid,
+		       (unsigned long long)t->site.volume.bytes,
+		       (unsigned long long)volume_bytes(w, i));
 	for (unsigned r = 0; r < DRV_RESOURCE_COUNT; r++)
 		if (part_record(w, i, r, &part) && !part.cond[REC_COND_READY].status)
 			m_fail(w, "%s: part %u is not Ready at the end: %s", t->appid, r,
@@ -358,6 +377,20 @@ end_foreign(struct world *w, unsigned i, const struct rec_tenant *rec)
 		m_fail(w, "%s: Created over a foreign object", w->t[i].appid);
 	if (!told && !w->t[i].wish.suspend)
 		m_fail(w, "%s: a foreign object and no condition", w->t[i].appid);
+}
+
+void
+m_check_calm(struct world *w)
+{
+	struct rec_resource part;
+
+	for (unsigned i = 0; i < M_TENANTS; i++)
+		for (unsigned r = 0; r < DRV_RESOURCE_COUNT; r++)
+			if (!w->t[i].cursed && part_record(w, i, r, &part) &&
+			    part.claimed && part.cond[REC_COND_UNREACHABLE].status)
+				m_fail(w,
+				       "%s: part %u is told unreachable, and it is not",
+				       w->t[i].appid, r);
 }
 
 void

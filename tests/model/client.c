@@ -95,6 +95,11 @@ do_put(struct world *w, struct m_op *op, struct tenant_view *v,
 		put.limits_set = 1U << REC_LIMIT_OBJECT_BYTES;
 		put.limits[REC_LIMIT_OBJECT_BYTES] = op->limit;
 	}
+	if (op->has_limit && (op->plan < M_PLANS ? plan : v->plan) != NULL &&
+	    (op->plan < M_PLANS ? plan : v->plan)->has[PLAN_VOLUME]) {
+		put.limits_set |= 1U << REC_LIMIT_VOLUME_BYTES;
+		put.limits[REC_LIMIT_VOLUME_BYTES] = 1000000 * (op->limit / 1000 - 3);
+	}
 	for (unsigned i = 0; i < M_BUCKETS; i++) {
 		struct tenant_put_bucket *b = &buckets[put.bucket_count];
 

@@ -485,6 +485,8 @@ calm(struct world *w)
 	 * of the first uncovered, one nothing any more. */
 	for (unsigned pass = 0; pass < 4 && !w->failed; pass++) {
 		settle(w);
+		if (pass == 0)
+			m_check_calm(w);
 		for (unsigned i = 0; i < M_TENANTS && pass < 3; i++)
 			w->t[i].entry.verify = w->t[i].entry.look = true;
 	}

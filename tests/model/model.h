@@ -404,6 +404,8 @@ void m_check_request(struct world *w, const struct m_request *q);
 void m_check_action(struct world *w, unsigned tenant, const struct tenant_action *a);
 /* After a commit. */
 void m_check_commit(struct world *w, unsigned tenant);
+/* When the calm has come to rest, before anything is verified. */
+void m_check_calm(struct world *w);
 /* After the calm. */
 void m_check_end(struct world *w);
 bool m_object_works(const struct world *w, unsigned tenant);
