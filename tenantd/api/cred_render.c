@@ -35,6 +35,26 @@ api_format_type(enum api_format f)
 	return formats[f].type;
 }
 
+/* td_buf_add without the call, where there is room; a document is some fifty pieces. */
+static inline void
+put(struct td_buf *b, const char *s, size_t len)
+{
+	if (b->rc != TD_OK || b->data == NULL || len > b->cap - b->len) {
+		td_buf_add(b, s, len);
+		return;
+	}
+	memcpy(b->data + b->len, s, len);
+	b->len += len;
+	b->data[b->len] = '\0';
+}
+#define LIT(b, text) put(b, text, sizeof(text) - 1)
+
+static void
+put_text(struct td_buf *b, const char *s)
+{
+	put(b, s, strlen(s));
+}
+
 /* Hex without leading zeros; gives the end. */
 static char *
 put_hex(char *out, uint64_t v)
@@ -107,7 +127,7 @@ add_uri(struct td_buf *b, const char *s)
 	size_t len = strlen(s);
 
 	if (plain(s, len))
-		td_buf_add(b, s, len);
+		put(b, s, len);
 	else
 		td_buf_uri(b, s, len, TD_URI_COMPONENT);
 }
@@ -121,9 +141,9 @@ add_json(struct td_buf *b, const char *s)
 		td_buf_json(b, s, len);
 		return;
 	}
-	td_buf_char(b, '"');
-	td_buf_add(b, s, len);
-	td_buf_char(b, '"');
+	LIT(b, "\"");
+	put(b, s, len);
+	LIT(b, "\"");
 }
 
 static void
@@ -135,53 +155,48 @@ add_uint(struct td_buf *b, uint64_t v)
 	do
 		digits[--at] = (char)('0' + v % 10);
 	while ((v /= 10) != 0);
-	td_buf_add(b, digits + at, sizeof(digits) - at);
+	put(b, digits + at, sizeof(digits) - at);
 }
 
 /* mongodb://user:password@hosts/db?authSource=db... */
 static void
 mongo_uri(struct td_buf *b, const struct api_site *site, const struct rec_cred *doc)
 {
-	td_buf_str(b, "mongodb://");
+	LIT(b, "mongodb://");
 	add_uri(b, doc->username);
-	td_buf_char(b, ':');
+	LIT(b, ":");
 	add_uri(b, doc->password);
-	td_buf_char(b, '@');
-	td_buf_str(b, site->mongodb_hosts);
-	td_buf_char(b, '/');
-	td_buf_str(b, doc->database);
-	td_buf_str(b, "?authSource=");
-	td_buf_str(b, doc->database);
-	td_buf_str(b, site->mongodb_options);
+	LIT(b, "@");
+	put_text(b, site->mongodb_hosts);
+	LIT(b, "/");
+	put_text(b, doc->database);
+	LIT(b, "?authSource=");
+	put_text(b, doc->database);
+	put_text(b, site->mongodb_options);
 }
 
-static void
-member(struct td_buf *b, const char *key, const char *text)
-{
-	td_buf_str(b, key);
-	add_json(b, text);
-}
+#define MEMBER(b, key, text) (LIT(b, key), add_json(b, text))
 
 static void
 render_buckets(struct td_buf *b, const struct api_cred *c)
 {
 	const struct rec_cred *doc = c->doc;
 
-	td_buf_str(b, ",\"buckets\":[");
+	LIT(b, ",\"buckets\":[");
 	for (unsigned i = 0; i < doc->bucket_count; i++) {
 		const struct rec_cred_bucket *k = &doc->buckets[i];
 		const char *mode = tenant_mode_text((enum drv_bucket_mode)k->mode);
 
-		td_buf_str(b, i == 0 ? "{\"name\":\"" : ",{\"name\":\"");
-		td_buf_str(b, k->name);
-		td_buf_str(b, "\",\"bucket\":\"");
-		td_buf_str(b, c->appid);
-		td_buf_char(b, '-');
-		td_buf_str(b, k->name);
-		member(b, "\",\"mode\":", mode != NULL ? mode : "private");
-		td_buf_char(b, '}');
+		put_text(b, i == 0 ? "{\"name\":\"" : ",{\"name\":\"");
+		put_text(b, k->name);
+		LIT(b, "\",\"bucket\":\"");
+		put_text(b, c->appid);
+		LIT(b, "-");
+		put_text(b, k->name);
+		MEMBER(b, "\",\"mode\":", mode != NULL ? mode : "private");
+		LIT(b, "}");
 	}
-	td_buf_char(b, ']');
+	LIT(b, "]");
 	if (doc->bucket_total > doc->bucket_count && doc->bucket_count > 0)
 		td_buf_fmt(b, ",\"more\":\"/v1/tenants/%s/buckets?cursor=%s\"", c->appid,
 			   doc->buckets[doc->bucket_count - 1].name);
@@ -192,57 +207,57 @@ render_json(struct td_buf *b, const struct api_cred *c)
 {
 	const struct rec_cred *doc = c->doc;
 
-	td_buf_str(b, "{\"appid\":\"");
-	td_buf_str(b, c->appid);
-	td_buf_str(b, "\",\"serial\":");
+	LIT(b, "{\"appid\":\"");
+	put_text(b, c->appid);
+	LIT(b, "\",\"serial\":");
 	add_uint(b, c->serial);
 	if (doc->has_object) {
-		member(b, ",\"object\":{\"access_key\":", doc->access_key);
-		member(b, ",\"secret_key\":", doc->secret_key);
-		td_buf_str(b, ",\"session_token\":null,\"expires_at\":null");
-		member(b, ",\"region\":", c->site->s3_region);
-		member(b, ",\"internal_endpoint\":", c->site->internal_endpoint);
-		member(b, ",\"external_endpoint\":", c->site->external_endpoint);
+		MEMBER(b, ",\"object\":{\"access_key\":", doc->access_key);
+		MEMBER(b, ",\"secret_key\":", doc->secret_key);
+		LIT(b, ",\"session_token\":null,\"expires_at\":null");
+		MEMBER(b, ",\"region\":", c->site->s3_region);
+		MEMBER(b, ",\"internal_endpoint\":", c->site->internal_endpoint);
+		MEMBER(b, ",\"external_endpoint\":", c->site->external_endpoint);
 		render_buckets(b, c);
-		td_buf_char(b, '}');
+		LIT(b, "}");
 	} else {
-		td_buf_str(b, ",\"object\":null");
+		LIT(b, ",\"object\":null");
 	}
 	if (doc->has_database) {
 		/* User, password and database are of [A-Za-z0-9.]; the URI is plain ASCII. */
-		td_buf_str(b, ",\"database\":{\"uri\":\"");
+		LIT(b, ",\"database\":{\"uri\":\"");
 		mongo_uri(b, c->site, doc);
-		member(b, "\",\"username\":", doc->username);
-		member(b, ",\"password\":", doc->password);
-		member(b, ",\"database\":", doc->database);
-		td_buf_char(b, '}');
+		MEMBER(b, "\",\"username\":", doc->username);
+		MEMBER(b, ",\"password\":", doc->password);
+		MEMBER(b, ",\"database\":", doc->database);
+		LIT(b, "}");
 	} else {
-		td_buf_str(b, ",\"database\":null");
+		LIT(b, ",\"database\":null");
 	}
 	if (doc->has_volume) {
-		member(b, ",\"volume\":{\"driver\":", c->site->volume_driver);
-		td_buf_str(b, ",\"bytes\":");
+		MEMBER(b, ",\"volume\":{\"driver\":", c->site->volume_driver);
+		LIT(b, ",\"bytes\":");
 		add_uint(b, doc->volume_bytes);
-		td_buf_char(b, '}');
+		LIT(b, "}");
 	} else {
-		td_buf_str(b, ",\"volume\":null");
+		LIT(b, ",\"volume\":null");
 	}
-	td_buf_str(b, "}\n");
+	LIT(b, "}\n");
 }
 
 /* KEY='value', with ' written as '\'' so that a shell reads back the value. */
 static void
 env_line(struct td_buf *b, const char *key, const char *value)
 {
-	td_buf_str(b, key);
-	td_buf_str(b, "='");
+	put_text(b, key);
+	LIT(b, "='");
 	for (const char *quote; (quote = strchr(value, '\'')) != NULL;
 	     value = quote + 1) {
-		td_buf_add(b, value, (size_t)(quote - value));
-		td_buf_str(b, "'\\''");
+		put(b, value, (size_t)(quote - value));
+		LIT(b, "'\\''");
 	}
-	td_buf_str(b, value);
-	td_buf_str(b, "'\n");
+	put_text(b, value);
+	LIT(b, "'\n");
 }
 
 static void
@@ -252,9 +267,9 @@ render_env(struct td_buf *b, const struct api_cred *c)
 
 	env_line(b, "APPID", c->appid);
 	if (doc->has_database) {
-		td_buf_str(b, "DB_URI='");
+		LIT(b, "DB_URI='");
 		mongo_uri(b, c->site, doc);
-		td_buf_str(b, "'\n");
+		LIT(b, "'\n");
 	}
 	if (doc->has_object) {
 		env_line(b, "OSS_ACCESS_KEY", doc->access_key);
@@ -272,28 +287,28 @@ expiration(struct td_buf *b, int64_t ms)
 	char text[TD_TIME_TEXT];
 
 	td_time_text(ms, text);
-	td_buf_add(b, text, 19);
-	td_buf_char(b, 'Z');
+	put(b, text, 19);
+	LIT(b, "Z");
 }
 
 static void
 render_aws(struct td_buf *b, const struct api_cred *c)
 {
-	member(b, "{\"AccessKeyId\":", c->doc->access_key);
-	member(b, ",\"SecretAccessKey\":", c->doc->secret_key);
-	td_buf_str(b, ",\"Token\":\"\",\"Expiration\":\"");
+	MEMBER(b, "{\"AccessKeyId\":", c->doc->access_key);
+	MEMBER(b, ",\"SecretAccessKey\":", c->doc->secret_key);
+	LIT(b, ",\"Token\":\"\",\"Expiration\":\"");
 	expiration(b, c->expires_ms);
-	td_buf_str(b, "\"}\n");
+	LIT(b, "\"}\n");
 }
 
 static void
 render_process(struct td_buf *b, const struct api_cred *c)
 {
-	member(b, "{\"Version\":1,\"AccessKeyId\":", c->doc->access_key);
-	member(b, ",\"SecretAccessKey\":", c->doc->secret_key);
-	td_buf_str(b, ",\"Expiration\":\"");
+	MEMBER(b, "{\"Version\":1,\"AccessKeyId\":", c->doc->access_key);
+	MEMBER(b, ",\"SecretAccessKey\":", c->doc->secret_key);
+	LIT(b, ",\"Expiration\":\"");
 	expiration(b, c->expires_ms);
-	td_buf_str(b, "\"}\n");
+	LIT(b, "\"}\n");
 }
 
 enum td_rc
