@@ -23,7 +23,8 @@ put_buf(struct builder *b, enum store_table t, const void *key, size_t key_len)
 	enum td_rc rc = td_buf_rc(&b->buf);
 
 	if (rc != TD_OK)
-		return td_err_set(b->reterr, rc, "a record of table %d does not encode", (int)t);
+		return td_err_set(b->reterr, rc, "a record of table %d does not encode",
+				  (int)t);
 	store_commit_put(b->c, t, key, key_len, b->buf.data, b->buf.len);
 	td_buf_reset(&b->buf);
 	return TD_OK;
@@ -45,9 +46,11 @@ add_slot(struct builder *b, enum drv_resource r, enum drv_slot_id id)
 	}
 	if (s->rec.sealed_len == 0) {
 		if (s->secret == NULL)
-			return td_err_set(b->reterr, TD_INTERNAL, "a slot without a secret");
-		enum td_rc rc = seal_slot_close(b->e->seal, &b->ev->datakey, b->ev->v.appid, r,
-						id, s->secret, &s->rec, b->reterr);
+			return td_err_set(b->reterr, TD_INTERNAL,
+					  "a slot without a secret");
+		enum td_rc rc =
+			seal_slot_close(b->e->seal, &b->ev->datakey, b->ev->v.appid, r,
+					id, s->secret, &s->rec, b->reterr);
 		if (rc != TD_OK)
 			return rc;
 	}
@@ -161,7 +164,8 @@ cred_take(void *ctx, const void *key, size_t key_len, const struct store_value *
 	struct rec_bucket rec;
 
 	if (len == 0 || len >= sizeof(name))
-		return td_err_set(w->b->reterr, TD_CORRUPT, "bucket key of %zu bytes", key_len);
+		return td_err_set(w->b->reterr, TD_CORRUPT, "bucket key of %zu bytes",
+				  key_len);
 	memcpy(name, (const char *)key + w->prefix_len, len);
 	/* What the view changes is added after the walk. */
 	const struct tenant_bucket *t = tenant_view_bucket(&w->b->ev->v, name);
@@ -191,7 +195,8 @@ cred_buckets(struct builder *b, struct rec_cred *doc)
 	w.prefix_len = range.prefix_len;
 	for (size_t i = 0; i < b->ev->v.bucket_len; i++)
 		if (b->ev->v.buckets[i].mark == TENANT_PUT)
-			cred_add_bucket(doc, b->ev->v.buckets[i].name, &b->ev->v.buckets[i].rec);
+			cred_add_bucket(doc, b->ev->v.buckets[i].name,
+					&b->ev->v.buckets[i].rec);
 	enum td_rc rc = store_walk(b->rd, STORE_BUCKET, &range, cred_take, &w, b->reterr);
 	qsort(doc->buckets, doc->bucket_count, sizeof(doc->buckets[0]), cred_bucket_cmp);
 	return rc;
@@ -206,7 +211,8 @@ cred_slot(struct builder *b, enum drv_resource r, enum td_rc *rc)
 
 	for (int id = DRV_SLOT_A; id < DRV_SLOT_COUNT; id++) {
 		struct tenant_slot *s = &b->ev->v.part[r].slots[id];
-		bool there = s->mark == TENANT_PUT || (s->exists && s->mark == TENANT_CLEAN);
+		bool there =
+			s->mark == TENANT_PUT || (s->exists && s->mark == TENANT_CLEAN);
 
 		if (!there || s->rec.state != REC_SLOT_LIVE)
 			continue;
@@ -257,7 +263,8 @@ cred_fill(struct builder *b, struct rec_cred *doc, bool *ret_complete)
 			doc->has_database = 1;
 			memcpy(doc->username, s->rec.key_id, sizeof(doc->username));
 			memcpy(doc->database, v->appid, sizeof(doc->database));
-			rc = cred_copy_secret(s->secret, doc->password, sizeof(doc->password));
+			rc = cred_copy_secret(s->secret, doc->password,
+					      sizeof(doc->password));
 		}
 	}
 	if (rc == TD_OK && v->part[DRV_VOLUME].wanted) {
@@ -288,8 +295,8 @@ add_credential(struct builder *b)
 		head.serial = ++v->rec.credential_serial;
 		v->mark = TENANT_PUT;
 		memcpy(head.region, v->rec.region, sizeof(head.region));
-		rc = seal_cred_put(b->e->seal, &b->ev->datakey, v->appid, &head, doc, b->c,
-				   b->reterr);
+		rc = seal_cred_put(b->e->seal, &b->ev->datakey, v->appid, &head, doc,
+				   b->c, b->reterr);
 	}
 	explicit_bzero(doc, sizeof(*doc));
 	free(doc);
@@ -318,8 +325,9 @@ drop_token(void *ctx, const void *key, size_t key_len, const struct store_value 
 static enum td_rc
 add_removal(struct builder *b)
 {
-	static const enum store_table tables[] = { STORE_RESOURCE, STORE_BUCKET, STORE_SLOT,
-						   STORE_CREDENTIAL, STORE_INTENT };
+	static const enum store_table tables[] = { STORE_RESOURCE, STORE_BUCKET,
+						   STORE_SLOT, STORE_CREDENTIAL,
+						   STORE_INTENT };
 	struct tenant_view *v = &b->ev->v;
 	unsigned char key[STORE_KEY_MAX], prefix[STORE_KEY_MAX];
 	size_t len = rec_key_appid(v->appid, key);
@@ -353,7 +361,8 @@ add_datakey(struct builder *b)
 
 	if (b->ev->has_datakey)
 		return TD_OK;
-	enum td_rc rc = seal_datakey_new(b->e->seal, b->ev->v.appid, &b->ev->datakey, b->reterr);
+	enum td_rc rc =
+		seal_datakey_new(b->e->seal, b->ev->v.appid, &b->ev->datakey, b->reterr);
 	if (rc != TD_OK)
 		return rc;
 	b->ev->has_datakey = true;
@@ -384,7 +393,9 @@ add_tenant(struct builder *b)
 		size_t plen = rec_key_prefix(v->appid, prefix);
 		store_commit_del_prefix(b->c, STORE_CREDENTIAL, prefix, plen);
 	}
-	if (v->want_pending && !v->pending)
+	/* Also when it was pending: a look may just have found nothing left and take that
+	 * record away, in a commit that does not touch the tenant. */
+	if (v->want_pending && (!v->pending || v->mark == TENANT_PUT))
 		store_commit_put(b->c, STORE_PENDING, key, len, "", 0);
 	else if (!v->want_pending && v->pending)
 		store_commit_del(b->c, STORE_PENDING, key, len);
@@ -426,7 +437,8 @@ eview_commit_build(struct engine *e, struct store_read *rd, struct eview *ev,
 void
 eview_committed(struct engine *e, const struct eview *ev)
 {
-	bool there = ev->v.mark != TENANT_DEL && (ev->was_there || ev->v.mark == TENANT_PUT);
+	bool there =
+		ev->v.mark != TENANT_DEL && (ev->was_there || ev->v.mark == TENANT_PUT);
 	uint8_t after = ev->v.rec.phase;
 
 	if (ev->was_there && there && after == ev->phase_before)

@@ -485,13 +485,15 @@ calm(struct world *w)
 	 * of the first uncovered, one nothing any more. */
 	for (unsigned pass = 0; pass < 4 && !w->failed; pass++) {
 		settle(w);
-		if (pass == 0)
+		if (pass == 0 && !w->failed) {
 			m_check_calm(w);
+			m_check_end(w, M_END_UNVERIFIED);
+		}
 		for (unsigned i = 0; i < M_TENANTS && pass < 3; i++)
 			w->t[i].entry.verify = w->t[i].entry.look = true;
 	}
 	if (!w->failed)
-		m_check_end(w);
+		m_check_end(w, M_END);
 }
 
 static void

@@ -406,7 +406,8 @@ void m_check_action(struct world *w, unsigned tenant, const struct tenant_action
 void m_check_commit(struct world *w, unsigned tenant);
 /* When the calm has come to rest, before anything is verified. */
 void m_check_calm(struct world *w);
-/* After the calm. */
-void m_check_end(struct world *w);
+/* After the calm, before and after everything was verified. */
+enum m_end { M_END_UNVERIFIED, M_END };
+void m_check_end(struct world *w, enum m_end when);
 bool m_object_works(const struct world *w, unsigned tenant);
 bool m_database_works(const struct world *w, unsigned tenant);

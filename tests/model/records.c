@@ -336,7 +336,7 @@ m_commit_new(struct world *w, unsigned tenant, struct tenant_view *v)
 	c->del[M_REC_CRED] = v->unpublish;
 	if (c->has_doc)
 		put(w, c, M_REC_CRED, &buf);
-	if (v->want_pending && !v->pending)
+	if (v->want_pending && (!v->pending || v->mark == TENANT_PUT))
 		put(w, c, M_REC_PENDING, &buf);
 	else if (!v->want_pending && v->pending)
 		c->del[M_REC_PENDING] = true;
