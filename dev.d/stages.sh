@@ -20,10 +20,13 @@ ctest_run()
 		--output-junit "$STAGE_DIR/$preset.xml" >&2
 }
 
+# Files of tests side by side, each worker with servers of its own: most of the time a test
+# waits for a server, so three of them keep two cores busy.
 pytest_run()
 {
 	[ -d "tests/$1" ] || die "tests/$1 is missing"
 	"$PYTHON" -m pytest -c tests/pytest.ini --rootdir tests "tests/$1" \
+		-n "$2" --dist loadfile \
 		--junitxml "$STAGE_DIR/pytest.xml" -o junit_suite_name="$1" \
 		"${PYTEST_ARGS[@]}" >&2
 }
@@ -62,13 +65,13 @@ black_box()
 	setup_testbed
 	setup_node
 	build debug
-	TENANTD_BUILD="$ROOT/build/debug" pytest_run "$1"
+	TENANTD_BUILD="$ROOT/build/debug" pytest_run "$1" "$2"
 }
 
-stage_service() { black_box service; }
-stage_isolation() { black_box isolation; }
-stage_fault() { black_box fault; }
-stage_secrets() { black_box secrets; }
+stage_service() { black_box service 3; }
+stage_isolation() { black_box isolation 2; }
+stage_fault() { black_box fault 3; }
+stage_secrets() { black_box secrets 0; }
 
 # run_one STAGE: prints "STAGE: ..." and adds to the totals; non-zero if it failed.
 run_one()

@@ -49,12 +49,14 @@ usage(FILE *to, int code)
 static int
 parse(int argc, char **argv, struct args *ret)
 {
-	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
-						 { "check-config", no_argument, NULL, 'k' },
-						 { "print-config", no_argument, NULL, 'p' },
-						 { "version", no_argument, NULL, 'v' },
-						 { "help", no_argument, NULL, 'h' },
-						 { NULL, 0, NULL, 0 } };
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "check-config", no_argument, NULL, 'k' },
+		{ "print-config", no_argument, NULL, 'p' },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 }
+	};
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {

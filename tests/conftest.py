@@ -19,6 +19,8 @@ def run_dir(request):
     if by_hand:
         base = os.environ["TENANTD_TEST_RUN"] = tempfile.mkdtemp(prefix="tenantd-pytest.")
     path = Path(base) / os.environ.get("TENANTD_STAGE", "pytest") / "run"
+    # With workers side by side, each has servers of its own.
+    path /= os.environ.get("PYTEST_XDIST_WORKER", "")
     path.mkdir(parents=True, exist_ok=True)
     print(f"\nrun folder: {path}")
     yield path

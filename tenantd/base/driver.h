@@ -29,7 +29,13 @@ enum drv_resource { DRV_OBJECT, DRV_DATABASE, DRV_VOLUME, DRV_RESOURCE_COUNT };
 enum drv_access { DRV_ACCESS_FULL, DRV_ACCESS_FENCED, DRV_ACCESS_NONE };
 enum drv_presence { DRV_UNKNOWN, DRV_ABSENT, DRV_OURS, DRV_FOREIGN };
 enum drv_bucket_mode { DRV_BUCKET_PRIVATE, DRV_BUCKET_READONLY, DRV_BUCKET_READWRITE };
-enum drv_slot_id { DRV_SLOT_PARENT, DRV_SLOT_A, DRV_SLOT_B, DRV_SLOT_LEGACY, DRV_SLOT_COUNT };
+enum drv_slot_id {
+	DRV_SLOT_PARENT,
+	DRV_SLOT_A,
+	DRV_SLOT_B,
+	DRV_SLOT_LEGACY,
+	DRV_SLOT_COUNT
+};
 
 #define DRV_APPID_SIZE 33	/* with NUL */
 #define DRV_BUCKET_NAME_SIZE 33 /* short name, with NUL */
@@ -56,11 +62,11 @@ struct drv_slot {
 struct drv_bucket {
 	char name[DRV_BUCKET_NAME_SIZE]; /* short; the S3 name is `<appid>-<name>` */
 	enum drv_bucket_mode mode;	 /* desired; access may narrow it */
-	uint64_t quota_bytes;		 /* desired limit, 0 = none; the brake is 125 % of it */
-	bool claimed;			 /* recorded as ours */
-	bool absent_before;		 /* the open intent says: was not there */
-	bool remove;			 /* shall be gone, with all versions (purge) */
-	bool only_if_empty;		 /* remove: refuse when it holds objects */
+	uint64_t quota_bytes; /* desired limit, 0 = none; the brake is 125 % of it */
+	bool claimed;	      /* recorded as ours */
+	bool absent_before;   /* the open intent says: was not there */
+	bool remove;	      /* shall be gone, with all versions (purge) */
+	bool only_if_empty;   /* remove: refuse when it holds objects */
 	/* results */
 	enum drv_presence presence;
 	enum td_rc rc; /* TD_OK: as desired */
@@ -86,8 +92,8 @@ struct drv_call {
 struct drv_result {
 	enum drv_presence presence;
 	char identity[DRV_IDENTITY_SIZE]; /* deployment id, user UUID ...; "" unknown */
-	bool more;	/* remove: not finished, call again */
-	bool drifted;	/* observe, ensure: something was or is not as recorded */
+	bool more;			  /* remove: not finished, call again */
+	bool drifted; /* observe, ensure: something was or is not as recorded */
 	char reason[DRV_REASON_SIZE]; /* CamelCase reason for a condition, "" = none */
 	char message[120];	      /* for people; no secret */
 	uint64_t progress;	      /* remove: objects removed so far in this call */
@@ -98,15 +104,15 @@ struct driver;
 struct driver_ops {
 	/* Look, change nothing. presence of the tenant's object and of each bucket named;
 	 * for claimed ones `drifted` when it is not what `call` desires. */
-	enum td_rc (*observe)(struct driver *, const struct drv_call *, struct drv_result *,
-			      struct td_err *);
+	enum td_rc (*observe)(struct driver *, const struct drv_call *,
+			      struct drv_result *, struct td_err *);
 	/* Make it as desired: create, repair, change access, slots and the named buckets. */
-	enum td_rc (*ensure)(struct driver *, const struct drv_call *, struct drv_result *,
-			     struct td_err *);
+	enum td_rc (*ensure)(struct driver *, const struct drv_call *,
+			     struct drv_result *, struct td_err *);
 	/* Remove everything of the tenant, in the safe order, for at most the deadline;
 	 * `more` when it must be called again. TD_OK and !more: gone and proven dead. */
-	enum td_rc (*remove)(struct driver *, const struct drv_call *, struct drv_result *,
-			     struct td_err *);
+	enum td_rc (*remove)(struct driver *, const struct drv_call *,
+			     struct drv_result *, struct td_err *);
 	/* Is the backend there, and do our own credentials work? Also re-reads credential
 	 * files. Used by readiness and to close a circuit breaker. */
 	enum td_rc (*probe)(struct driver *, int64_t deadline_mono_ms, struct td_err *);
@@ -125,7 +131,8 @@ struct driver {
  */
 struct drv_trace {
 	void *ctx;
-	void (*call)(void *ctx, const char *backend, const char *what, int64_t took_us, int status);
+	void (*call)(void *ctx, const char *backend, const char *what, int64_t took_us,
+		     int status);
 };
 
 static inline enum td_rc
@@ -135,12 +142,14 @@ driver_observe(struct driver *d, const struct drv_call *c, struct drv_result *r,
 	return d->ops->observe(d, c, r, e);
 }
 static inline enum td_rc
-driver_ensure(struct driver *d, const struct drv_call *c, struct drv_result *r, struct td_err *e)
+driver_ensure(struct driver *d, const struct drv_call *c, struct drv_result *r,
+	      struct td_err *e)
 {
 	return d->ops->ensure(d, c, r, e);
 }
 static inline enum td_rc
-driver_remove(struct driver *d, const struct drv_call *c, struct drv_result *r, struct td_err *e)
+driver_remove(struct driver *d, const struct drv_call *c, struct drv_result *r,
+	      struct td_err *e)
 {
 	return d->ops->remove(d, c, r, e);
 }

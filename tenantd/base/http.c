@@ -401,7 +401,8 @@ td_http_do(struct td_http *http, const struct td_http_request *req,
 		} else if (!x.header_ended) {
 			/* curl takes a connection that closes inside the header for the end
 			 * of a short answer. */
-			rc = report(http, req, TD_UNREACHABLE, CURLE_PARTIAL_FILE, reterr);
+			rc = report(http, req, TD_UNREACHABLE, CURLE_PARTIAL_FILE,
+				    reterr);
 		} else {
 			curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
 			x.reply.status = (int)status;

@@ -153,7 +153,8 @@ watch(void *ctx, const char *appid)
 }
 
 void
-engine_action_ended(struct engine *e, const char *appid, enum drv_resource r, int64_t delay_ms)
+engine_action_ended(struct engine *e, const char *appid, enum drv_resource r,
+		    int64_t delay_ms)
 {
 	struct entry *n;
 
@@ -246,7 +247,8 @@ run_step(struct look *l)
 			continue;
 		}
 		if (!engine_run_action(l->e, l->appid, b, a))
-			engine_action_ended(l->e, l->appid, (enum drv_resource)r, LOOK_RETRY_MS);
+			engine_action_ended(l->e, l->appid, (enum drv_resource)r,
+					    LOOK_RETRY_MS);
 	}
 }
 
@@ -317,8 +319,8 @@ committed(void *ctx, enum td_rc rc, uint64_t version, const struct td_err *err)
 		schedule(l, true);
 	} else {
 		td_log_err(TD_LOG_ERR,
-			   &(struct td_log_ctx){ .room = "engine", .appid = l->appid }, err,
-			   "a step cannot be stored; trying again");
+			   &(struct td_log_ctx){ .room = "engine", .appid = l->appid },
+			   err, "a step cannot be stored; trying again");
 		schedule_later(e, l->appid);
 	}
 	look_free(l);
@@ -334,7 +336,8 @@ set_hints(struct look *l)
 	struct tenant_view *v = &l->ev.v;
 
 	for (int r = 0; r < DRV_RESOURCE_COUNT; r++) {
-		struct backend *b = engine_backend(l->e, v->rec.region, (enum drv_resource)r);
+		struct backend *b =
+			engine_backend(l->e, v->rec.region, (enum drv_resource)r);
 
 		v->part[r].busy = (l->busy & (1U << r)) != 0;
 		v->part[r].blocked = b == NULL || backend_blocked(b);
@@ -407,7 +410,8 @@ look_at(struct look *l, struct store_commit **ret_commit, struct td_err *reterr)
 		/* Settled, and yet to be looked at again: a removal that waits, a condition. */
 		l->settled = l->settled && !v->want_pending;
 		if (rc == TD_OK && tenant_view_dirty(v))
-			rc = eview_commit_build(l->e, rd, &l->ev, &how, ret_commit, reterr);
+			rc = eview_commit_build(l->e, rd, &l->ev, &how, ret_commit,
+						reterr);
 	} else if (rc == TD_OK) {
 		l->settled = true; /* it is gone */
 		l->step.wake_ms = INT64_MAX;
@@ -426,8 +430,8 @@ look(struct engine *e, struct look *l)
 	atomic_fetch_add(&e->steps, 1);
 	if (rc != TD_OK) {
 		td_log_err(TD_LOG_ERR,
-			   &(struct td_log_ctx){ .room = "engine", .appid = l->appid }, &err,
-			   "cannot look at the tenant; trying again");
+			   &(struct td_log_ctx){ .room = "engine", .appid = l->appid },
+			   &err, "cannot look at the tenant; trying again");
 		schedule_later(e, l->appid);
 		look_free(l);
 		return;
@@ -530,7 +534,8 @@ verify_tick(struct engine *e, int64_t now_mono)
 		return e->verify_next_mono;
 	e->verify_next_mono = now_mono + VERIFY_TICK_MS;
 	pthread_mutex_lock(&e->lock);
-	unsigned busy = HASH_COUNT(e->entries) > VERIFY_BUSY_MAX ? VERIFY_AT_ONCE : e->verifying;
+	unsigned busy =
+		HASH_COUNT(e->entries) > VERIFY_BUSY_MAX ? VERIFY_AT_ONCE : e->verifying;
 	unsigned room = busy < VERIFY_AT_ONCE ? VERIFY_AT_ONCE - busy : 0;
 	pthread_mutex_unlock(&e->lock);
 	if (room == 0 || store_read_begin(e->store, &rd, NULL) != TD_OK)
@@ -539,7 +544,8 @@ verify_tick(struct engine *e, int64_t now_mono)
 	int64_t each = all > 0 ? e->verify_interval_ms / all : e->verify_interval_ms;
 	if (each > VERIFY_TICK_MS)
 		e->verify_next_mono = now_mono + each;
-	w.left = each > 0 ? (uint64_t)((VERIFY_TICK_MS + each - 1) / each) : VERIFY_AT_ONCE;
+	w.left = each > 0 ? (uint64_t)((VERIFY_TICK_MS + each - 1) / each)
+			  : VERIFY_AT_ONCE;
 	if (w.left > room)
 		w.left = room;
 	if (e->verify_cursor[0] != '\0') {
@@ -549,7 +555,8 @@ verify_tick(struct engine *e, int64_t now_mono)
 	char cursor[DRV_APPID_SIZE];
 	memcpy(cursor, e->verify_cursor, sizeof(cursor));
 	range.after = range.after_len != 0 ? cursor : NULL;
-	if (store_walk(rd, STORE_TENANT, &range, verify_step, &w, NULL) == TD_OK && !w.stopped)
+	if (store_walk(rd, STORE_TENANT, &range, verify_step, &w, NULL) == TD_OK &&
+	    !w.stopped)
 		e->verify_cursor[0] = '\0';
 	store_read_end(rd);
 	return e->verify_next_mono;

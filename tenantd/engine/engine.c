@@ -27,7 +27,8 @@ copy_options(struct engine *e, const struct engine_options *opt, struct td_err *
 	if (e->rules.late_ms == 0)
 		e->rules.late_ms = opt->call_timeout_ms + LATE_MARGIN_MS;
 	e->verify_interval_ms = opt->verify_interval_ms;
-	(void)stpncpy(e->default_region, opt->default_region, sizeof(e->default_region) - 1);
+	(void)stpncpy(e->default_region, opt->default_region,
+		      sizeof(e->default_region) - 1);
 	e->regions = calloc(opt->region_count, sizeof(*e->regions));
 	e->reserved = calloc(opt->reserved_count + 1, sizeof(*e->reserved));
 	if (e->regions == NULL || e->reserved == NULL)
@@ -61,7 +62,8 @@ start(struct engine *e, const struct engine_options *opt, struct td_err *reterr)
 }
 
 enum td_rc
-engine_new(const struct engine_options *opt, struct engine **ret_engine, struct td_err *reterr)
+engine_new(const struct engine_options *opt, struct engine **ret_engine,
+	   struct td_err *reterr)
 {
 	pthread_condattr_t attr;
 	struct engine *e;

@@ -43,7 +43,8 @@ account(struct engine *e, struct backend *b, enum td_rc rc, int64_t took_ms)
 			b->pause_ms = BREAKER_PAUSE_MIN_MS;
 			b->probe_at_mono = td_mono_ms(e->env) + b->pause_ms;
 			td_log(TD_LOG_WARN, &(struct td_log_ctx){ .room = "engine" },
-			       "circuit of %s in region %s opens after %u failures in a row",
+			       "circuit of %s in region %s opens after %u failures in a "
+			       "row",
 			       b->driver->name, b->region->name, b->failures_in_row);
 		}
 	}
@@ -51,8 +52,8 @@ account(struct engine *e, struct backend *b, enum td_rc rc, int64_t took_ms)
 }
 
 enum td_rc
-gate_call(struct engine *e, struct backend *b, enum tenant_verb verb, struct drv_call *call,
-	  struct drv_result *result, struct td_err *reterr)
+gate_call(struct engine *e, struct backend *b, enum tenant_verb verb,
+	  struct drv_call *call, struct drv_result *result, struct td_err *reterr)
 {
 	int64_t began = td_mono_ms(e->env);
 

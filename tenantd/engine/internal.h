@@ -111,21 +111,22 @@ struct engine {
 
 enum eview_buckets {
 	EVIEW_NO_BUCKETS,
-	EVIEW_WORK,   /* those with something to do */
-	EVIEW_AFTER,  /* the next ones after a name */
+	EVIEW_WORK,  /* those with something to do */
+	EVIEW_AFTER, /* the next ones after a name */
 };
 struct eview_load {
 	const char *appid;
 	enum eview_buckets buckets;
-	const char *after;    /* EVIEW_AFTER */
-	size_t limit;	      /* EVIEW_AFTER */
-	int64_t now_ms;	      /* EVIEW_WORK */
+	const char *after; /* EVIEW_AFTER */
+	size_t limit;	   /* EVIEW_AFTER */
+	int64_t now_ms;	   /* EVIEW_WORK */
 };
 void eview_init(struct eview *ev, const char *appid);
 void eview_done(struct eview *ev);
 /* Load all about a tenant; absent and retired are no errors (v.exists, v.tombstone). */
-enum td_rc eview_load(struct engine *e, struct store_read *r, const struct eview_load *how,
-		      struct eview *ret_ev, struct td_err *reterr) TD_MUST_CHECK;
+enum td_rc eview_load(struct engine *e, struct store_read *r,
+		      const struct eview_load *how, struct eview *ret_ev,
+		      struct td_err *reterr) TD_MUST_CHECK;
 /* Load one named bucket into the view; absent is fine. */
 enum td_rc eview_load_bucket(struct store_read *r, struct eview *ev, const char *name,
 			     struct td_err *reterr) TD_MUST_CHECK;
@@ -148,7 +149,8 @@ struct eview_commit {
 /* The marks as a commit, conditional on the loaded versions. `r` is the snapshot the view
  * was loaded from. */
 enum td_rc eview_commit_build(struct engine *e, struct store_read *r, struct eview *ev,
-			      const struct eview_commit *how, struct store_commit **ret_commit,
+			      const struct eview_commit *how,
+			      struct store_commit **ret_commit,
 			      struct td_err *reterr) TD_MUST_CHECK;
 /* After a durable commit: the phase statistics. */
 void eview_committed(struct engine *e, const struct eview *ev);

@@ -24,7 +24,8 @@ reserve_block(struct engine *e, struct td_err *reterr)
 		struct td_cur cur = td_cur_make(val.data, val.len);
 		next = td_cur_u64(&cur);
 		if (!td_cur_ok(&cur))
-			rc = td_err_set(reterr, TD_CORRUPT, "meta record %s is damaged", KEY);
+			rc = td_err_set(reterr, TD_CORRUPT, "meta record %s is damaged",
+					KEY);
 	}
 	uint64_t version = rc == TD_OK ? val.version : 0;
 	store_read_end(rd);

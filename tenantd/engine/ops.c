@@ -18,8 +18,8 @@ bool
 engine_appid_reserved(const struct engine *e, const char *appid)
 {
 	/* Databases of MongoDB, our own names, and what people would mistake for root. */
-	static const char *const words[] = { "admin", "local",	 "config",    "root",
-					     "test",  "minio",	 "tenantd",   "mongodb",
+	static const char *const words[] = { "admin",  "local",	  "config",    "root",
+					     "test",   "minio",	  "tenantd",   "mongodb",
 					     "system", "console", "minioadmin" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -32,17 +32,21 @@ engine_appid_reserved(const struct engine *e, const char *appid)
 }
 
 static enum td_rc
-check_match(const struct engine_op *op, const struct tenant_view *v, struct td_err *reterr)
+check_match(const struct engine_op *op, const struct tenant_view *v,
+	    struct td_err *reterr)
 {
 	if (op->match == ENGINE_IF_NONE_MATCH_ANY && v->exists)
 		return td_err_set(reterr, TD_PRECONDITION, "%s exists already", v->appid);
-	if (op->match == ENGINE_IF_MATCH && (!v->exists || v->version != op->match_version))
-		return td_err_set(reterr, TD_PRECONDITION, "%s is not at that version", v->appid);
+	if (op->match == ENGINE_IF_MATCH &&
+	    (!v->exists || v->version != op->match_version))
+		return td_err_set(reterr, TD_PRECONDITION, "%s is not at that version",
+				  v->appid);
 	return TD_OK;
 }
 
 static enum td_rc
-prepare_put(struct engine *e, struct eview *ev, struct tenant_put *put, struct td_err *reterr)
+prepare_put(struct engine *e, struct eview *ev, struct tenant_put *put,
+	    struct td_err *reterr)
 {
 	const struct plan *plan = ev->v.plan;
 	const char *region = ev->v.exists ? ev->v.rec.region : put->region;
@@ -68,15 +72,18 @@ load_buckets(struct store_read *rd, const struct engine_op *op, struct eview *ev
 
 	if (!ev->v.exists)
 		return TD_OK;
-	for (size_t i = 0; rc == TD_OK && op->kind == ENGINE_PUT && i < op->put.bucket_count; i++)
+	for (size_t i = 0;
+	     rc == TD_OK && op->kind == ENGINE_PUT && i < op->put.bucket_count; i++)
 		rc = eview_load_bucket(rd, ev, op->put.buckets[i].name, reterr);
-	if (rc == TD_OK && (op->kind == ENGINE_BUCKET_PUT || op->kind == ENGINE_BUCKET_DELETE))
+	if (rc == TD_OK &&
+	    (op->kind == ENGINE_BUCKET_PUT || op->kind == ENGINE_BUCKET_DELETE))
 		rc = eview_load_bucket(rd, ev, op->bucket.name, reterr);
 	return rc;
 }
 
 static enum td_rc
-decide(struct op_job *j, struct eview *ev, struct tenant_op_result *ret, struct td_err *reterr)
+decide(struct op_job *j, struct eview *ev, struct tenant_op_result *ret,
+       struct td_err *reterr)
 {
 	struct engine_op *op = &j->op;
 	int64_t now = td_now_ms(j->e->env);
@@ -87,7 +94,8 @@ decide(struct op_job *j, struct eview *ev, struct tenant_op_result *ret, struct 
 	switch (op->kind) {
 	case ENGINE_PUT:
 		rc = prepare_put(j->e, ev, &op->put, reterr);
-		return rc != TD_OK ? rc : tenant_op_put(&ev->v, &op->put, now, ret, reterr);
+		return rc != TD_OK ? rc
+				   : tenant_op_put(&ev->v, &op->put, now, ret, reterr);
 	case ENGINE_DELETE:
 		return tenant_op_delete(&ev->v, &op->del, now, ret, reterr);
 	case ENGINE_UNDELETE:
@@ -99,8 +107,8 @@ decide(struct op_job *j, struct eview *ev, struct tenant_op_result *ret, struct 
 	case ENGINE_BUCKET_PUT:
 		return tenant_op_bucket_put(&ev->v, &op->bucket, now, ret, reterr);
 	case ENGINE_BUCKET_DELETE:
-		return tenant_op_bucket_delete(&ev->v, op->bucket.name, &op->bucket_del, now, ret,
-					       reterr);
+		return tenant_op_bucket_delete(&ev->v, op->bucket.name, &op->bucket_del,
+					       now, ret, reterr);
 	default:
 		return td_err_set(reterr, TD_INTERNAL, "operation %d", (int)op->kind);
 	}
@@ -110,7 +118,8 @@ decide(struct op_job *j, struct eview *ev, struct tenant_op_result *ret, struct 
 static enum store_class
 op_class(enum engine_op_kind kind)
 {
-	return kind == ENGINE_DELETE || kind == ENGINE_SUSPEND ? STORE_RESERVE : STORE_NORMAL;
+	return kind == ENGINE_DELETE || kind == ENGINE_SUSPEND ? STORE_RESERVE
+							       : STORE_NORMAL;
 }
 
 static enum td_rc
@@ -179,7 +188,8 @@ op_run(void *ctx)
 }
 
 void
-engine_op_submit(struct engine *e, const struct engine_op *op, engine_op_done_fn done, void *ctx)
+engine_op_submit(struct engine *e, const struct engine_op *op, engine_op_done_fn done,
+		 void *ctx)
 {
 	struct engine_op_result res;
 	struct op_job *j = calloc(1, sizeof(*j));

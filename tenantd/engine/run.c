@@ -25,7 +25,8 @@ engine_backend(struct engine *e, const char *region, enum drv_resource r)
 {
 	for (size_t i = 0; i < e->region_count; i++)
 		if (strcmp(e->regions[i].name, region) == 0)
-			return e->backends[i][r].driver != NULL ? &e->backends[i][r] : NULL;
+			return e->backends[i][r].driver != NULL ? &e->backends[i][r]
+								: NULL;
 	return NULL;
 }
 
@@ -41,7 +42,8 @@ backend_blocked(struct backend *b)
 /* ---- one action ---- */
 
 static enum td_rc
-open_secrets(struct job *j, struct eview *ev, struct drv_slot *slots, struct td_err *reterr)
+open_secrets(struct job *j, struct eview *ev, struct drv_slot *slots,
+	     struct td_err *reterr)
 {
 	const struct tenant_action *a = j->action;
 
@@ -62,8 +64,8 @@ open_secrets(struct job *j, struct eview *ev, struct drv_slot *slots, struct td_
 }
 
 static enum td_rc
-load(struct job *j, enum eview_buckets buckets, struct eview *ev, struct store_read **ret_rd,
-     struct td_err *reterr)
+load(struct job *j, enum eview_buckets buckets, struct eview *ev,
+     struct store_read **ret_rd, struct td_err *reterr)
 {
 	struct eview_load how = { .appid = j->appid,
 				  .buckets = buckets,
@@ -145,9 +147,11 @@ apply_once(struct job *j, const struct outcome *o, struct td_err *reterr)
 		return rc;
 	rc = load_action_buckets(j, rd, &ev, reterr);
 	if (rc == TD_OK) {
-		struct eview_commit how = { .class = ev.v.rec.suspend != 0 ||
-						ev.v.rec.phase == REC_DELETING ?
-						STORE_RESERVE : STORE_NORMAL };
+		struct eview_commit how = {
+			.class = ev.v.rec.suspend != 0 || ev.v.rec.phase == REC_DELETING
+					 ? STORE_RESERVE
+					 : STORE_NORMAL
+		};
 		ev.v.part[j->action->resource].busy = true;
 		tenant_done(&ev.v, j->action, o->rc, &o->result, &o->err,
 			    td_now_ms(j->e->env));
@@ -178,7 +182,8 @@ apply(struct job *j, const struct outcome *o)
 			break;
 		atomic_fetch_add(&j->e->conflicts, 1);
 	}
-	td_log_err(TD_LOG_ERR, &(struct td_log_ctx){ .room = "engine", .appid = j->appid }, &err,
+	td_log_err(TD_LOG_ERR,
+		   &(struct td_log_ctx){ .room = "engine", .appid = j->appid }, &err,
 		   "the result of an action cannot be stored; it will be made again");
 	return RESULT_RETRY_MS;
 }
@@ -195,7 +200,8 @@ log_failure(const struct job *j, const struct outcome *o)
 		       o->result.message);
 	if (o->rc != TD_OK)
 		td_log_err(TD_LOG_WARN, &ctx, &o->err, "%s of %s failed",
-			   verbs[j->action->verb], tenant_resource_text(j->action->resource));
+			   verbs[j->action->verb],
+			   tenant_resource_text(j->action->resource));
 }
 
 static void
@@ -262,8 +268,8 @@ probe_run(void *ctx)
 	struct engine *e = b->engine;
 	struct td_log_ctx lc = { .room = "engine" };
 	struct td_err err = { 0 };
-	enum td_rc rc =
-		b->driver->ops->probe(b->driver, td_mono_ms(e->env) + e->call_timeout_ms, &err);
+	enum td_rc rc = b->driver->ops->probe(
+		b->driver, td_mono_ms(e->env) + e->call_timeout_ms, &err);
 
 	pthread_mutex_lock(&b->lock);
 	b->probing = false;
@@ -271,18 +277,20 @@ probe_run(void *ctx)
 		b->open = false;
 		b->failures_in_row = 0;
 	} else {
-		b->pause_ms = b->pause_ms * 2 > BREAKER_PAUSE_MAX_MS ? BREAKER_PAUSE_MAX_MS
-								     : b->pause_ms * 2;
+		b->pause_ms = b->pause_ms * 2 > BREAKER_PAUSE_MAX_MS
+				      ? BREAKER_PAUSE_MAX_MS
+				      : b->pause_ms * 2;
 		b->probe_at_mono = td_mono_ms(e->env) + b->pause_ms;
 	}
 	pthread_mutex_unlock(&b->lock);
 	if (rc == TD_OK) {
-		td_log(TD_LOG_INFO, &lc, "circuit of %s in region %s closes", b->driver->name,
-		       b->region->name);
+		td_log(TD_LOG_INFO, &lc, "circuit of %s in region %s closes",
+		       b->driver->name, b->region->name);
 		engine_kick_all(e);
 	} else {
-		td_log_err(TD_LOG_WARN, &lc, &err, "%s in region %s still does not answer",
-			   b->driver->name, b->region->name);
+		td_log_err(TD_LOG_WARN, &lc, &err,
+			   "%s in region %s still does not answer", b->driver->name,
+			   b->region->name);
 	}
 }
 

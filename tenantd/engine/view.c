@@ -36,13 +36,14 @@ eview_set_wanted(const struct engine *e, struct eview *ev, const struct plan *pl
 	const struct engine_region *g = engine_region_find(e, region);
 
 	for (int r = 0; r < DRV_RESOURCE_COUNT; r++)
-		ev->v.part[r].wanted =
-			ev->v.part[r].version != 0 ||
-			(plan != NULL && plan->has[r] && g != NULL && g->drivers[r] != NULL);
+		ev->v.part[r].wanted = ev->v.part[r].version != 0 ||
+				       (plan != NULL && plan->has[r] && g != NULL &&
+					g->drivers[r] != NULL);
 }
 
 static enum td_rc
-load_slots(struct store_read *rd, struct eview *ev, enum drv_resource r, struct td_err *reterr)
+load_slots(struct store_read *rd, struct eview *ev, enum drv_resource r,
+	   struct td_err *reterr)
 {
 	unsigned char key[STORE_KEY_MAX];
 	struct store_value val;
@@ -66,7 +67,8 @@ load_slots(struct store_read *rd, struct eview *ev, enum drv_resource r, struct 
 }
 
 static enum td_rc
-load_part(struct store_read *rd, struct eview *ev, enum drv_resource r, struct td_err *reterr)
+load_part(struct store_read *rd, struct eview *ev, enum drv_resource r,
+	  struct td_err *reterr)
 {
 	struct tenant_part *p = &ev->v.part[r];
 	unsigned char key[STORE_KEY_MAX];
@@ -111,7 +113,8 @@ take_bucket(void *ctx, const void *key, size_t key_len, const struct store_value
 	enum td_rc rc;
 
 	if (name_len == 0 || name_len >= sizeof(name))
-		return td_err_set(w->reterr, TD_CORRUPT, "bucket key of %zu bytes", key_len);
+		return td_err_set(w->reterr, TD_CORRUPT, "bucket key of %zu bytes",
+				  key_len);
 	memcpy(name, (const char *)key + w->prefix_len, name_len);
 	name[name_len] = '\0';
 	rc = rec_bucket_decode(val->data, val->len, &rec, w->reterr);
@@ -162,8 +165,8 @@ eview_load_bucket(struct store_read *rd, struct eview *ev, const char *name,
 
 	if (tenant_view_bucket(&ev->v, name) != NULL)
 		return TD_OK;
-	enum td_rc rc = store_get(rd, STORE_BUCKET, key, rec_key_bucket(ev->v.appid, name, key),
-				  &val, reterr);
+	enum td_rc rc = store_get(rd, STORE_BUCKET, key,
+				  rec_key_bucket(ev->v.appid, name, key), &val, reterr);
 	if (rc != TD_OK || val.version == 0)
 		return rc;
 	rc = rec_bucket_decode(val.data, val.len, &rec, reterr);
@@ -178,7 +181,8 @@ eview_load_bucket(struct store_read *rd, struct eview *ev, const char *name,
 }
 
 static enum td_rc
-load_head(struct engine *e, struct store_read *rd, struct eview *ev, struct td_err *reterr)
+load_head(struct engine *e, struct store_read *rd, struct eview *ev,
+	  struct td_err *reterr)
 {
 	unsigned char key[STORE_KEY_MAX];
 	size_t len = rec_key_appid(ev->v.appid, key);
@@ -237,11 +241,12 @@ eview_load(struct engine *e, struct store_read *rd, const struct eview_load *how
 
 enum td_rc
 engine_view_load(struct engine *e, struct store_read *rd, const char *appid,
-		 const char *bucket_after, size_t bucket_limit, struct tenant_view *ret_view,
-		 struct td_err *reterr)
+		 const char *bucket_after, size_t bucket_limit,
+		 struct tenant_view *ret_view, struct td_err *reterr)
 {
 	struct eview_load how = { .appid = appid,
-				  .buckets = bucket_limit != 0 ? EVIEW_AFTER : EVIEW_NO_BUCKETS,
+				  .buckets = bucket_limit != 0 ? EVIEW_AFTER
+							       : EVIEW_NO_BUCKETS,
 				  .after = bucket_after,
 				  .limit = bucket_limit };
 	struct eview ev;
@@ -263,16 +268,17 @@ engine_view_load(struct engine *e, struct store_read *rd, const char *appid,
 }
 
 enum td_rc
-eview_open_slot(struct engine *e, struct eview *ev, enum drv_resource r, enum drv_slot_id id,
-		struct td_err *reterr)
+eview_open_slot(struct engine *e, struct eview *ev, enum drv_resource r,
+		enum drv_slot_id id, struct td_err *reterr)
 {
 	struct tenant_slot *s = &ev->v.part[r].slots[id];
 
 	if (s->secret != NULL)
 		return TD_OK;
 	if (!s->exists || !ev->has_datakey)
-		return td_err_set(reterr, TD_CORRUPT, "%s: slot %d of resource %d is not there",
-				  ev->v.appid, (int)id, (int)r);
-	return seal_slot_open(e->seal, &ev->datakey, ev->v.appid, r, id, &s->rec, &s->secret,
-			      reterr);
+		return td_err_set(reterr, TD_CORRUPT,
+				  "%s: slot %d of resource %d is not there", ev->v.appid,
+				  (int)id, (int)r);
+	return seal_slot_open(e->seal, &ev->datakey, ev->v.appid, r, id, &s->rec,
+			      &s->secret, reterr);
 }

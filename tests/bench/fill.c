@@ -55,16 +55,18 @@ add_parts(struct fill *f, const char *appid, const struct rec_datakey *dk)
 					    .observed_generation = 1 };
 		res.cond[REC_COND_READY].status = 1;
 		res.cond[REC_COND_READY].since_ms = 1;
-		(void)stpncpy(res.cond[REC_COND_READY].reason, "AsDesired", DRV_REASON_SIZE - 1);
+		(void)stpncpy(res.cond[REC_COND_READY].reason, "AsDesired",
+			      DRV_REASON_SIZE - 1);
 		rec_resource_encode(&res, &f->buf);
-		put(f, STORE_RESOURCE, key, rec_key_resource(appid, (enum drv_resource)r, key));
+		put(f, STORE_RESOURCE, key,
+		    rec_key_resource(appid, (enum drv_resource)r, key));
 		for (int i = 0; i < (r == DRV_OBJECT ? 2 : 1); i++) {
 			struct rec_slot slot = { .serial = 1, .state = REC_SLOT_LIVE };
 			struct td_secret *s = td_secret_random_alnum(td_env_system(), 40);
 
 			(void)stpncpy(slot.key_id, appid, sizeof(slot.key_id) - 1);
-			if (seal_slot_close(f->seal, dk, appid, (enum drv_resource)r, ids[r][i], s,
-					    &slot, &f->err) != TD_OK)
+			if (seal_slot_close(f->seal, dk, appid, (enum drv_resource)r,
+					    ids[r][i], s, &slot, &f->err) != TD_OK)
 				die("seal", &f->err);
 			td_secret_free(s);
 			rec_slot_encode(&slot, &f->buf);
@@ -101,9 +103,14 @@ add_token(struct fill *f, const char *appid)
 static void
 add_credential(struct fill *f, const char *appid, const struct rec_datakey *dk)
 {
-	struct rec_cred_head head = { .state = REC_CRED_READY, .serial = 1, .region = "default" };
-	struct rec_cred doc = { .has_object = 1, .has_database = 1, .bucket_total = 1,
-				.bucket_count = 1, .buckets = { { .name = "data" } } };
+	struct rec_cred_head head = { .state = REC_CRED_READY,
+				      .serial = 1,
+				      .region = "default" };
+	struct rec_cred doc = { .has_object = 1,
+				.has_database = 1,
+				.bucket_total = 1,
+				.bucket_count = 1,
+				.buckets = { { .name = "data" } } };
 
 	(void)stpncpy(doc.access_key, "ABCDEFGHIJKLMNOPQRST", sizeof(doc.access_key) - 1);
 	memset(doc.secret_key, 's', 40);
@@ -120,10 +127,18 @@ add_tenant(struct fill *f, uint64_t number)
 	unsigned char key[STORE_KEY_MAX];
 	char appid[DRV_APPID_SIZE];
 	struct rec_datakey dk;
-	struct rec_tenant t = { .number = number, .plan = "standard", .region = "default",
-				.phase = REC_CREATED, .generation = 1, .observed_generation = 1,
-				.created_ms = 1, .bucket_count = 1, .credential_serial = 1 };
-	struct rec_bucket b = { .state = REC_BUCKET_OURS, .observed = 1, .created_ms = 1 };
+	struct rec_tenant t = { .number = number,
+				.plan = "standard",
+				.region = "default",
+				.phase = REC_CREATED,
+				.generation = 1,
+				.observed_generation = 1,
+				.created_ms = 1,
+				.bucket_count = 1,
+				.credential_serial = 1 };
+	struct rec_bucket b = { .state = REC_BUCKET_OURS,
+				.observed = 1,
+				.created_ms = 1 };
 
 	(void)snprintf(appid, sizeof(appid), "b%09" PRIu64, number);
 	if (seal_datakey_new(f->seal, appid, &dk, &f->err) != TD_OK)
@@ -147,8 +162,9 @@ main(int argc, char **argv)
 	char dir[4096];
 
 	if (argc != 5) {
-		(void)fputs("usage: bench_fill STATE_DIR MASTER_KEY_FILE COUNT TOKENS_FILE\n",
-			    stderr);
+		(void)fputs(
+			"usage: bench_fill STATE_DIR MASTER_KEY_FILE COUNT TOKENS_FILE\n",
+			stderr);
 		return 2;
 	}
 	uint64_t count = strtoull(argv[3], NULL, 10);
@@ -156,7 +172,8 @@ main(int argc, char **argv)
 	(void)snprintf(dir, sizeof(dir), "%s/store", argv[1]);
 	f.tokens = fopen(argv[4], "w");
 	td_buf_init(&f.buf, STORE_VALUE_MAX);
-	if (f.tokens == NULL || seal_read_master_file(argv[2], &master, &f.err) != TD_OK ||
+	if (f.tokens == NULL ||
+	    seal_read_master_file(argv[2], &master, &f.err) != TD_OK ||
 	    seal_new(td_env_system(), master, &f.seal, &f.err) != TD_OK ||
 	    store_open(&(struct store_options){ .dir = dir,
 						.map_bytes = UINT64_C(64) << 30,

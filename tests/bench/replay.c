@@ -38,7 +38,9 @@ fail(struct replay *r, const char *appid, const struct td_err *err)
 static struct drv_slot
 slot(enum drv_slot_id id, const char *key, struct td_secret *secret)
 {
-	struct drv_slot s = { .id = id, .want = DRV_SLOT_KEEP, .secret = secret, .fresh = true };
+	struct drv_slot s = {
+		.id = id, .want = DRV_SLOT_KEEP, .secret = secret, .fresh = true
+	};
 
 	(void)stpncpy(s.key_id, key, sizeof(s.key_id) - 1);
 	return s;
@@ -50,7 +52,8 @@ one(struct replay *r, int n)
 	struct td_secret *secret = td_secret_random_alnum(td_env_system(), 40);
 	bool object = r->driver->resource == DRV_OBJECT;
 	char appid[DRV_APPID_SIZE], key[24];
-	struct drv_bucket bucket = { .name = "data", .mode = DRV_BUCKET_PRIVATE,
+	struct drv_bucket bucket = { .name = "data",
+				     .mode = DRV_BUCKET_PRIVATE,
 				     .quota_bytes = 1 << 30 };
 	struct drv_slot slots[2];
 	struct drv_result res = { 0 };
@@ -111,7 +114,8 @@ main(int argc, char **argv)
 	if (td_http_global_init(&err) != TD_OK ||
 	    policy_set_load(argv[7], &policies, NULL, &err) != TD_OK)
 		die(&err);
-	struct minio_driver_options minio = { .endpoints = (const char *const[]){ argv[1] },
+	struct minio_driver_options minio = { .endpoints =
+						      (const char *const[]){ argv[1] },
 					      .endpoint_count = 1,
 					      .current = { argv[2], argv[3] },
 					      .instance_id = INSTANCE,

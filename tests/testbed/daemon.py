@@ -36,7 +36,8 @@ class Tenantd(Server):
                      config.render(self.state_dir, self.regions, self.port, self.patch))
 
     def environment(self):
-        return super().environment() | self.extra_environment
+        # libmongoc would leave a file in /dev/shm behind after a kill -9.
+        return super().environment() | {"MONGOC_DISABLE_SHM": "1"} | self.extra_environment
 
     def argv(self):
         return [*self.wrapper, parts.tenantd(), "--config", self.config_path]

@@ -48,7 +48,8 @@ is_backend(int fd)
 	const char *skip = getenv("CRASH_NOT_PORT");
 	char port[16] = "";
 
-	if (getpeername(fd, (struct sockaddr *)&peer, &len) != 0 || peer.ss_family != AF_INET)
+	if (getpeername(fd, (struct sockaddr *)&peer, &len) != 0 ||
+	    peer.ss_family != AF_INET)
 		return 0;
 	len = sizeof(peer);
 	if (getsockname(fd, (struct sockaddr *)&peer, &len) != 0)
@@ -64,7 +65,8 @@ send(int fd, const void *buf, size_t len, int flags)
 	static ssize_t (*real)(int, const void *, size_t, int);
 
 	if (real == NULL)
-		real = (ssize_t(*)(int, const void *, size_t, int))dlsym(RTLD_NEXT, "send");
+		real = (ssize_t(*)(int, const void *, size_t, int))dlsym(RTLD_NEXT,
+									 "send");
 	ssize_t n = real(fd, buf, len, flags);
 	if (n > 0 && is_backend(fd))
 		step("send");
@@ -77,7 +79,8 @@ sendmsg(int fd, const struct msghdr *msg, int flags)
 	static ssize_t (*real)(int, const struct msghdr *, int);
 
 	if (real == NULL)
-		real = (ssize_t(*)(int, const struct msghdr *, int))dlsym(RTLD_NEXT, "sendmsg");
+		real = (ssize_t(*)(int, const struct msghdr *, int))dlsym(RTLD_NEXT,
+									  "sendmsg");
 	ssize_t n = real(fd, msg, flags);
 	if (n > 0 && is_backend(fd))
 		step("send");

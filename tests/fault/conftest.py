@@ -1,0 +1,15 @@
+"""Fixtures of the stage `fault`."""
+import pytest
+
+from tests.fault.crash import CrashAt, library
+
+QUICK = {"engine": {"delete_grace": 0, "backoff_min": "50ms", "backoff_max": "500ms",
+                    "call_timeout": "1s"}}
+
+
+@pytest.fixture(scope="module")
+def victim(testbed, run_dir):
+    daemon = testbed.start_tenantd("kill", patch=QUICK)
+    yield daemon, CrashAt(daemon, library(run_dir))
+    if daemon.running():
+        daemon.stop()
