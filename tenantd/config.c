@@ -141,6 +141,11 @@ static const struct td_yaml_key region_keys[] = {
 	KEY("minio.gateway_external", TD_YAML_STRING, gateway_external, NULL,
 	    .need = TD_YAML_REQUIRED, .reload = TD_YAML_RELOAD, .check = check_url,
 	    .doc = "Gateway endpoint that the world uses."),
+	KEY("gateway.deny_map_file", TD_YAML_PATH, gateway_deny_map_file, NULL,
+	    .doc = "The gateway's deny map, which tenantd keeps (docs/gateway.md); default: none."),
+	KEY("gateway.pid_file", TD_YAML_PATH, gateway_pid_file, NULL,
+	    .doc = "Pid file of the gateway's nginx, which gets SIGHUP after a change of it; "
+		   "default: whoever runs the gateway sees to reloads."),
 	KEY("mongodb.uri", TD_YAML_STRING, mongodb_uri, NULL, .need = TD_YAML_REQUIRED,
 	    .max = 1024, .check = check_mongodb,
 	    .doc = "mongodb://host:port[,host:port]/?replicaSet=NAME of every member, without user."),
@@ -367,6 +372,31 @@ check_listeners(const struct config *c, const struct td_yaml_doc *doc,
 	}
 }
 
+/* Each gateway has a map of its own, and a signal needs a reason. */
+static void
+check_deny_maps(const struct config *c, const struct td_yaml_doc *doc,
+		struct td_yaml_report *report)
+{
+	const struct config_region *r = c->regions.items;
+
+	for (size_t i = 0; i < c->regions.count; i++) {
+		const char *file = r[i].gateway_deny_map_file;
+
+		if (file == NULL && r[i].gateway_pid_file != NULL)
+			td_yaml_complain(report, doc, td_yaml_find(doc, "regions"),
+					 "regions[%zu].gateway.pid_file: expected deny_map_file "
+					 "beside it",
+					 i);
+		for (size_t k = 0; k < i && file != NULL; k++)
+			if (r[k].gateway_deny_map_file != NULL &&
+			    strcmp(file, r[k].gateway_deny_map_file) == 0)
+				td_yaml_complain(report, doc, td_yaml_find(doc, "regions"),
+						 "regions[%zu].gateway.deny_map_file: \"%s\" is "
+						 "there twice",
+						 i, file);
+	}
+}
+
 static void
 check_regions(const struct config *c, const struct td_yaml_doc *doc,
 	      struct td_yaml_report *report)
@@ -419,6 +449,7 @@ config_load(const char *path, struct config *ret_config, struct td_yaml_report *
 	if (rc == TD_OK) {
 		check_listeners(ret_config, doc, report);
 		check_regions(ret_config, doc, report);
+		check_deny_maps(ret_config, doc, report);
 		check_sizes(ret_config, doc, report);
 		rc = td_yaml_report_rc(report, reterr);
 		if (rc != TD_OK)

@@ -29,6 +29,8 @@ struct config_region {
 	char *minio_ca_file;
 	char *gateway_internal;
 	char *gateway_external;
+	char *gateway_deny_map_file;
+	char *gateway_pid_file;
 	char *mongodb_uri;
 	char *mongodb_username_file;
 	char *mongodb_password_file;
@@ -83,7 +85,8 @@ extern const struct td_yaml_schema config_schema;
  * *report. Free with config_free.
  */
 enum td_rc config_load(const char *path, struct config *ret_config,
-		       struct td_yaml_report *report, struct td_err *reterr) TD_MUST_CHECK;
+		       struct td_yaml_report *report,
+		       struct td_err *reterr) TD_MUST_CHECK;
 void config_free(struct config *c);
 
 /* The API's route bits of a listener. */

@@ -5,6 +5,7 @@
 
 #include "api/api.h"
 #include "base/log.h"
+#include "engine/denymap.h"
 #include "minio/driver.h"
 #include "mongo/driver.h"
 #include "policies/policy.h"
@@ -40,6 +41,7 @@ struct daemon {
 	struct engine_region *regions;
 	size_t region_count;
 	struct engine *engine;
+	struct denymap *denymap; /* NULL: no region has one */
 	struct api *api;
 };
 
@@ -258,6 +260,29 @@ start_engine(struct daemon *d, struct td_err *reterr)
 	return rc;
 }
 
+static enum td_rc
+start_denymap(struct daemon *d, struct td_err *reterr)
+{
+	const struct config_region *r = d->config.regions.items;
+	struct denymap_target targets[ENGINE_REGIONS_MAX];
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->config.regions.count; i++)
+		if (r[i].gateway_deny_map_file != NULL)
+			targets[n++] = (struct denymap_target){
+				.region = r[i].name,
+				.file = r[i].gateway_deny_map_file,
+				.pid_file = r[i].gateway_pid_file,
+			};
+	if (n == 0)
+		return TD_OK;
+	return denymap_start(&(struct denymap_options){ .store = d->store,
+							.env = td_env_system(),
+							.targets = targets,
+							.target_count = n },
+			     &d->denymap, reterr);
+}
+
 /* ---- the API ---- */
 
 struct api_regions {
@@ -425,6 +450,8 @@ start(struct daemon *d, struct td_err *reterr)
 	if (rc == TD_OK)
 		rc = start_engine(d, reterr);
 	if (rc == TD_OK)
+		rc = start_denymap(d, reterr);
+	if (rc == TD_OK)
 		rc = start_api(d, reterr);
 	if (rc == TD_OK)
 		rc = write_listeners(d, reterr);
@@ -461,8 +488,10 @@ daemon_stop(struct daemon *d)
 		return;
 	api_stop(d->api);
 	engine_free(d->engine);
+	denymap_stop(d->denymap);
 	spool_close(d->spools);
 	store_close(d->store);
+	denymap_free(d->denymap);
 	api_free(d->api);
 	for (size_t i = 0; i < d->region_count; i++)
 		for (int r = 0; r < DRV_RESOURCE_COUNT; r++)

@@ -91,13 +91,18 @@ class Api:
             time.sleep(0.05)
 
     def wait_phase(self, appid, phase, timeout=60):
-        """Wait for a phase, with the newest spec settled; "Deleted" may also be a 410."""
+        """Wait for a phase, with the newest spec settled; "Deleted" may also be a 410. A tenant
+        that is Created is let in by the gateway, too."""
         def check(document):
             if document is None:
                 return phase == "Deleted"
             return (document["phase"] == phase and
                     document["observed_generation"] == document["generation"])
-        return self.wait_tenant(appid, check, timeout, phase)
+        document = self.wait_tenant(appid, check, timeout, phase)
+        gateway = getattr(self.daemon, "gateway", None)
+        if phase == "Created" and gateway and gateway.running():
+            gateway.wait_denied(appid, None)
+        return document
 
     def mint_token(self, role="runtime", appid=None, ttl_seconds=3600, label="test"):
         """A new API token: {"id", "token", ...}."""

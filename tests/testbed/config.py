@@ -38,6 +38,10 @@ def region(bed, gateway, name="default", minio_endpoint=None, mongodb_uri=None):
             "username_file": str(bed.mongod.admin_user_file),
             "password_file": str(bed.mongod.admin_password_file),
         },
+        "gateway": {
+            "deny_map_file": str(gateway.deny_map),
+            "pid_file": str(gateway.pid_path),
+        },
         "volume": {"driver": "none"},
     }
 

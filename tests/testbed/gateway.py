@@ -1,14 +1,17 @@
 """The gateway before MinIO: a real nginx with the configuration that policies/gateway renders.
 An internal and an external listener, both on 127.0.0.1 here."""
 import json
+import os
 import signal
 import subprocess
+import time
+from pathlib import Path
 
 import requests
 
 from . import parts
 from .minio_server import Minio
-from .process import Server
+from .process import Server, wait_until
 
 
 class Gateway(Server):
@@ -70,6 +73,39 @@ class Gateway(Server):
     def reload(self):
         """Read the configuration and the deny map anew."""
         self.signal(signal.SIGHUP)
+
+    def denied(self):
+        """The deny map as it is on disk: {appid or access key: mode}."""
+        return dict(line.rstrip(";").split() for line in self.deny_map.read_text().splitlines())
+
+    def workers(self):
+        """{pid: seconds since boot at which it was started} of the workers that take requests,
+        without those that finish what they have."""
+        master, tick, found = self.process.pid, os.sysconf("SC_CLK_TCK"), {}
+        children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+        for pid in children:
+            try:
+                title = Path(f"/proc/{pid}/cmdline").read_bytes()
+                after = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if b"worker process" in title and b"shutting down" not in title:
+                found[int(pid)] = int(after[19]) / tick
+        return found
+
+    def map_in_force(self):
+        """Do all workers that take requests know the deny map that is on disk?"""
+        offset = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        # Of the rename. A worker's start is known by the tick.
+        since = self.deny_map.stat().st_ctime - offset - 1.5 / os.sysconf("SC_CLK_TCK")
+        workers = self.workers()
+        return bool(workers) and min(workers.values()) >= since
+
+    def wait_denied(self, appid, mode, timeout=15):
+        """Wait until tenantd has put the appid into the deny map with this mode (None: has
+        taken it out), and the gateway goes by it."""
+        wait_until(lambda: self.denied().get(appid) == mode and self.map_in_force(), timeout,
+                   f"{appid} is {mode} in the deny map")
 
     def requests(self):
         """The access log: one dictionary per finished request."""
