@@ -120,8 +120,7 @@ bucket_ensured(struct outcome *o, struct tenant_bucket *b, const struct drv_buck
 						       : REC_BUCKET_OURS);
 	mode = tenant_bucket_effective(d->mode, o->a->access);
 	/* Under a fence "readonly" has two forms; only a mode still desired tells which. */
-	b->rec.observed = o->a->access != DRV_ACCESS_FENCED || mode != DRV_BUCKET_READONLY ||
-			  b->rec.mode == (uint8_t)d->mode;
+	b->rec.observed = mode == DRV_BUCKET_PRIVATE || b->rec.mode == (uint8_t)d->mode;
 	if (o->unsure)
 		b->rec.observed = 0;
 	b->rec.observed_mode = b->rec.observed ? (uint8_t)mode : 0;
