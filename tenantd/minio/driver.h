@@ -4,15 +4,18 @@
  *
  * What an observer sees in struct drv_result beyond the contract of base/driver.h:
  *
- * - `reason` is one of UserMissing, UserDisabled, PolicyChanged, GroupMember,
- *   ParentSecretChanged, ServiceAccountMissing, ServiceAccountChanged, BucketMissing,
- *   BucketMarkMissing, BucketPolicyChanged, BucketQuotaChanged, Foreign, ObjectLock.
+ * - `reason` is one of UserMissing, UserDisabled, UserEnabled (though suspended),
+ *   PolicyChanged, GroupMember, ParentSecretChanged, ServiceAccountMissing,
+ *   ServiceAccountChanged, BucketMissing, BucketMarkMissing, BucketPolicyChanged,
+ *   BucketQuotaChanged, Foreign, ObjectLock.
  *   Several at once: the first that was met.
  * - ensure() on a user that somebody disabled, without `unlock`: TD_OK, `drifted`,
  *   reason UserDisabled, and neither the user nor its service accounts nor its buckets were
  *   changed. Everything else that had drifted is repaired, and told with TD_OK and `drifted`.
  * - TD_FOREIGN with presence DRV_FOREIGN: the name belongs to somebody else; nothing at
  *   all was changed. A foreign bucket among ours is told in that bucket only.
+ * - observe(): a claimed bucket that is gone has rc TD_NOT_FOUND, one that was changed
+ *   TD_CONFLICT. A bucket that is being removed and is not gone yet: TD_NOT_READY.
  * - A bucket whose `rc` is not TD_OK does not stop the others; the call itself is TD_OK
  *   unless the backend does not answer.
  * - remove() with object lock in the way: TD_BACKEND_REFUSED, reason ObjectLock.

@@ -259,19 +259,13 @@ static bool
 refused_parse(struct xml *x, struct s3_deleted *ret)
 {
 	char code[sizeof(ret->first_code)] = "";
-	char message[1024] = "";
-	struct pair want = { "Code",	code,	 sizeof(code),
-			     "Message", message, sizeof(message) };
+	char key[S3_KEY_MAX + 1] = "";
+	struct pair want = { "Code", code, sizeof(code), "Key", key, sizeof(key) };
 
 	if (!pair_parse(x, &want))
 		return false;
-	if (ret->refused++ == 0) {
-		size_t n = strnlen(message, sizeof(ret->first_message) - 1);
-
+	if (ret->refused++ == 0)
 		memcpy(ret->first_code, code, sizeof(code));
-		memcpy(ret->first_message, message, n);
-		ret->first_message[n] = '\0';
-	}
 	return true;
 }
 
@@ -292,7 +286,6 @@ s3_deleted_parse(const void *body, size_t len, struct s3_deleted *ret,
 		if (event == XML_START && xml_is(&x, "Error")) {
 			ok = refused_parse(&x, &found);
 		} else if (event == XML_START) {
-			found.gone += xml_is(&x, "Deleted") ? 1 : 0;
 			ok = xml_skip(&x);
 		}
 		if (!ok)

@@ -45,9 +45,7 @@ void s3_page_done(struct s3_page *page);
 /* The result of a multi-delete: how many were refused, and the first one's code. */
 struct s3_deleted {
 	size_t refused;
-	size_t gone; /* counted unless the request was quiet */
 	char first_code[64];
-	char first_message[96];
 };
 enum td_rc s3_deleted_parse(const void *body, size_t len, struct s3_deleted *ret,
 			    struct td_err *reterr) TD_MUST_CHECK;

@@ -234,10 +234,3 @@ sealed_read(const struct td_secret *password, struct td_bytes sealed, struct td_
 	explicit_bzero(&s, sizeof(s));
 	return rc;
 }
-
-bool
-sealed_looks_like(struct td_bytes data)
-{
-	return data.len >= SEALED_MIN &&
-	       ((const unsigned char *)data.data)[SEALED_SALT_LEN] <= SEALED_PBKDF2_AES;
-}

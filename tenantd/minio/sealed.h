@@ -52,6 +52,3 @@ enum td_rc sealed_write_with(const struct sealed_params *params,
  */
 enum td_rc sealed_read(const struct td_secret *password, struct td_bytes sealed,
 		       struct td_buf *out, struct td_err *reterr) TD_MUST_CHECK;
-
-/* Are these known bytes of a header, i.e. does it make sense to call sealed_read? */
-bool sealed_looks_like(struct td_bytes data);

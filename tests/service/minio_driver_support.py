@@ -210,7 +210,8 @@ def everything(minio, root, appid):
     buckets = {}
     for name in sorted(b for b in minio.buckets() if b.startswith(appid + "-")):
         try:
-            tags = root.get_bucket_tagging(Bucket=name)["TagSet"]
+            tags = sorted((t["Key"], t["Value"])
+                          for t in root.get_bucket_tagging(Bucket=name)["TagSet"])
         except botocore.exceptions.ClientError:
             tags = []
         versions = root.list_object_versions(Bucket=name)

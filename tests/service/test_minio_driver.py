@@ -87,8 +87,9 @@ def test_mode_and_quota_change(shell, minio, root, live):
     bucket = live.buckets["data"]
     for mode, quota in (("readwrite", 1000), ("readonly", 0), ("private", 8)):
         bucket.update(mode=mode, quota=quota)
-        seen = ok(shell.call(**live.request("observe")))
-        assert seen["drifted"]
+        seen = shell.call(**live.request("observe"))
+        assert (seen["rc"], seen["drifted"]) == ("OK", True)
+        assert seen["buckets"][0]["rc"] == "CONFLICT"
         ok(shell.call(**live.request("ensure")))
         settled(shell, live)
         stored = minio.admin_call("GET", "get-bucket-quota", {"bucket": live.bucket()})
@@ -261,8 +262,9 @@ def test_bucket_that_a_crash_left_untagged_is_ours(shell, minio, root, tenant):
 def test_tags_of_others_stay(shell, root, live):
     root.put_bucket_tagging(Bucket=live.bucket(), Tagging={
         "TagSet": [{"Key": "cost centre", "Value": "a+b=c/@"}]})
-    seen = ok(shell.call(**live.request("observe")))
-    assert (seen["drifted"], seen["reason"]) == (True, "BucketMarkMissing")
+    seen = shell.call(**live.request("observe"))
+    assert (seen["rc"], seen["drifted"], seen["reason"]) == ("OK", True, "BucketMarkMissing")
+    assert seen["buckets"][0]["rc"] == "CONFLICT"
     fixed = ok(shell.call(**live.request("ensure")))
     assert (fixed["drifted"], fixed["reason"]) == (True, "BucketMarkMissing")
     tags = root.get_bucket_tagging(Bucket=live.bucket())["TagSet"]

@@ -2,6 +2,7 @@ td_unit_test(minio_sigv4 SOURCES test_minio_sigv4.c DEPENDS minio base)
 td_unit_test(minio_sealed SOURCES test_minio_sealed.c DEPENDS minio base
 	PRIVATE_LIBS libargon2)
 td_unit_test(minio_xml SOURCES test_minio_xml.c DEPENDS minio base)
+td_unit_test(minio_client SOURCES test_minio_client.c DEPENDS minio base)
 td_unit_test(minio_reply SOURCES test_minio_reply.c DEPENDS minio base)
 
 if(NOT TD_FUZZ)
