@@ -32,10 +32,10 @@ struct engine_options {
 	const struct engine_region *regions;
 	size_t region_count;
 	const char *default_region;
-	unsigned budget;	   /* calls at once per region and resource, 1..64 */
-	int64_t call_timeout_ms;   /* of one driver call */
-	struct tenant_rules rules; /* grace and backoff */
-	int64_t verify_interval_ms; /* each tenant is verified once in it; 0 = never */
+	unsigned budget;	     /* calls at once per region and resource, 1..64 */
+	int64_t call_timeout_ms;     /* of one driver call */
+	struct tenant_rules rules;   /* grace and backoff */
+	int64_t verify_interval_ms;  /* each tenant is verified once in it; 0 = never */
 	const char *const *reserved; /* more reserved appids (config) */
 	size_t reserved_count;
 };
@@ -71,7 +71,7 @@ struct engine_op {
 	char appid[DRV_APPID_SIZE];
 	enum engine_match match;
 	uint64_t match_version; /* IF_MATCH */
-	struct tenant_put put;	/* PUT; what it points to must live until done is called */
+	struct tenant_put put; /* PUT; what it points to must live until done is called */
 	struct tenant_delete_options del;
 	struct tenant_put_bucket bucket; /* BUCKET_*: name and members */
 	struct tenant_bucket_delete_options bucket_del;
@@ -87,8 +87,8 @@ struct engine_op_result {
 };
 /* done is called exactly once, on an engine thread, when the change is durable or refused. */
 typedef void (*engine_op_done_fn)(void *ctx, const struct engine_op_result *result);
-void engine_op_submit(struct engine *e, const struct engine_op *op, engine_op_done_fn done,
-		      void *ctx);
+void engine_op_submit(struct engine *e, const struct engine_op *op,
+		      engine_op_done_fn done, void *ctx);
 
 /* ---- reading ---- */
 
@@ -99,7 +99,8 @@ void engine_op_submit(struct engine *e, const struct engine_op *op, engine_op_do
  */
 enum td_rc engine_view_load(struct engine *e, struct store_read *r, const char *appid,
 			    const char *bucket_after, size_t bucket_limit,
-			    struct tenant_view *ret_view, struct td_err *reterr) TD_MUST_CHECK;
+			    struct tenant_view *ret_view,
+			    struct td_err *reterr) TD_MUST_CHECK;
 
 struct engine_backend_state {
 	const char *region;
@@ -114,7 +115,7 @@ struct engine_backend_state {
 size_t engine_backends(struct engine *e, struct engine_backend_state *out, size_t max);
 
 struct engine_stats {
-	uint64_t active;   /* tenants in memory with something left to do */
+	uint64_t active; /* tenants in memory with something left to do */
 	uint64_t by_phase[REC_DELETED + 1]; /* counted from the store, at most 10 s old */
 	uint64_t steps, actions, conflicts, retries, verified, drifts;
 };
