@@ -75,33 +75,37 @@ check_address(const char *text)
 
 	if (strncmp(text, "unix:/", 6) == 0)
 		return NULL;
-	return config_split_address(text, host, sizeof(host)) < 0 ?
-		       "address:port with a numeric address, or unix:/path" :
-		       NULL;
+	return config_split_address(text, host, sizeof(host)) < 0
+		       ? "address:port with a numeric address, or unix:/path"
+		       : NULL;
 }
 
 static const char *
 check_octal(const char *text)
 {
-	return strlen(text) == 4 && text[0] == '0' && strspn(text, "01234567") == 4 ?
-		       NULL :
-		       "an octal mode such as 0660";
+	return strlen(text) == 4 && text[0] == '0' && strspn(text, "01234567") == 4
+		       ? NULL
+		       : "an octal mode such as 0660";
 }
 
-#define KEY(path_, type_, member_, fallback_, ...)                                        \
-	{ .path = path_, .type = type_, .offset = offsetof(ROW_STRUCT, member_),          \
-	  .fallback = fallback_, __VA_ARGS__ }
+#define KEY(path_, type_, member_, fallback_, ...)                                       \
+	{                                                                                \
+		.path = path_, .type = type_, .offset = offsetof(ROW_STRUCT, member_),   \
+		.fallback = fallback_, __VA_ARGS__                                       \
+	}
 
 #define ROW_STRUCT struct config_listener
 static const struct td_yaml_key listener_keys[] = {
-	KEY("name", TD_YAML_STRING, name, NULL, .need = TD_YAML_REQUIRED, .check = check_name,
+	KEY("name", TD_YAML_STRING, name, NULL, .need = TD_YAML_REQUIRED,
+	    .check = check_name,
 	    .doc = "Name in logs, metrics and the file STATE/listeners."),
 	KEY("address", TD_YAML_STRING, address, NULL, .need = TD_YAML_REQUIRED,
 	    .check = check_address,
 	    .doc = "address:port (port 0: a free one), or unix:/path."),
-	KEY("routes", TD_YAML_STRING_LIST, routes, NULL, .need = TD_YAML_REQUIRED, .min = 1,
-	    .max = 4, .check = check_route,
-	    .doc = "Route sets served here: runtime (credentials only), control, ingest, ops."),
+	KEY("routes", TD_YAML_STRING_LIST, routes, NULL, .need = TD_YAML_REQUIRED,
+	    .min = 1, .max = 4, .check = check_route,
+	    .doc = "Route sets served here: runtime (credentials only), control, ingest, "
+		   "ops."),
 	KEY("tls.certificate_file", TD_YAML_PATH, tls_certificate_file, NULL,
 	    .doc = "PEM certificate chain; makes it a TLS listener."),
 	KEY("tls.key_file", TD_YAML_PATH, tls_key_file, NULL, .doc = "PEM private key."),
@@ -113,12 +117,13 @@ static const struct td_yaml_key listener_keys[] = {
 #undef ROW_STRUCT
 static const struct td_yaml_schema listener_schema = { .keys = listener_keys,
 						       .count = ELEMENTS(listener_keys),
-						       .size = sizeof(struct config_listener) };
+						       .size = sizeof(
+							       struct config_listener) };
 
 #define ROW_STRUCT struct config_region
 static const struct td_yaml_key region_keys[] = {
-	KEY("name", TD_YAML_STRING, name, NULL, .need = TD_YAML_REQUIRED, .check = check_name,
-	    .doc = "Name that tenants are bound to, for ever."),
+	KEY("name", TD_YAML_STRING, name, NULL, .need = TD_YAML_REQUIRED,
+	    .check = check_name, .doc = "Name that tenants are bound to, for ever."),
 	KEY("minio.endpoints", TD_YAML_STRING_LIST, minio_endpoints, NULL,
 	    .need = TD_YAML_REQUIRED, .min = 1, .max = 32, .check = check_url,
 	    .doc = "Every member of the MinIO cluster, as tenantd reaches it."),
@@ -142,13 +147,16 @@ static const struct td_yaml_key region_keys[] = {
 	    .need = TD_YAML_REQUIRED, .reload = TD_YAML_RELOAD, .check = check_url,
 	    .doc = "Gateway endpoint that the world uses."),
 	KEY("gateway.deny_map_file", TD_YAML_PATH, gateway_deny_map_file, NULL,
-	    .doc = "The gateway's deny map, which tenantd keeps (docs/gateway.md); default: none."),
+	    .doc = "The gateway's deny map, which tenantd keeps (docs/gateway.md); "
+		   "default: none."),
 	KEY("gateway.pid_file", TD_YAML_PATH, gateway_pid_file, NULL,
-	    .doc = "Pid file of the gateway's nginx, which gets SIGHUP after a change of it; "
+	    .doc = "Pid file of the gateway's nginx, which gets SIGHUP after a change of "
+		   "it; "
 		   "default: whoever runs the gateway sees to reloads."),
 	KEY("mongodb.uri", TD_YAML_STRING, mongodb_uri, NULL, .need = TD_YAML_REQUIRED,
 	    .max = 1024, .check = check_mongodb,
-	    .doc = "mongodb://host:port[,host:port]/?replicaSet=NAME of every member, without user."),
+	    .doc = "mongodb://host:port[,host:port]/?replicaSet=NAME of every member, "
+		   "without user."),
 	KEY("mongodb.username_file", TD_YAML_PATH, mongodb_username_file, NULL,
 	    .need = TD_YAML_REQUIRED,
 	    .doc = "File (mode 0400) with the name of tenantd's own user."),
@@ -169,13 +177,15 @@ static const struct td_yaml_key region_keys[] = {
 #undef ROW_STRUCT
 static const struct td_yaml_schema region_schema = { .keys = region_keys,
 						     .count = ELEMENTS(region_keys),
-						     .size = sizeof(struct config_region) };
+						     .size = sizeof(
+							     struct config_region) };
 
 #define ROW_STRUCT struct config
 static const struct td_yaml_key keys[] = {
 	KEY("state_dir", TD_YAML_PATH, state_dir, "/var/lib/tenantd",
 	    .doc = "The store, the audit spool and the first admin token."),
-	KEY("master_key_file", TD_YAML_PATH, master_key_file, NULL, .need = TD_YAML_REQUIRED,
+	KEY("master_key_file", TD_YAML_PATH, master_key_file, NULL,
+	    .need = TD_YAML_REQUIRED,
 	    .doc = "The master key: a file of mode 0400 with 64 hex digits."),
 	KEY("plans_dir", TD_YAML_PATH, plans_dir, "/usr/share/tenantd/quota",
 	    .doc = "Folder of plans (*.yaml). The files are read again at SIGHUP."),
@@ -183,17 +193,19 @@ static const struct td_yaml_key keys[] = {
 	    .doc = "Folder of policy templates (*.yaml)."),
 	KEY("default_region", TD_YAML_STRING, default_region, NULL, .check = check_name,
 	    .doc = "Region of tenants that name none; default: the first one."),
-	KEY("reserved", TD_YAML_STRING_LIST, reserved, NULL, .max = 1000, .check = check_appid,
-	    .doc = "More appids that nobody may have."),
+	KEY("reserved", TD_YAML_STRING_LIST, reserved, NULL, .max = 1000,
+	    .check = check_appid, .doc = "More appids that nobody may have."),
 	KEY("trace_file", TD_YAML_PATH, trace_file, NULL,
-	    .doc = "For measurements: one JSON line per backend request, without secrets."),
+	    .doc = "For measurements: one JSON line per backend request, without "
+		   "secrets."),
 	KEY("log.level", TD_YAML_ENUM, log_level, "info", .reload = TD_YAML_RELOAD,
 	    .names = log_levels, .doc = "Least important level that is logged."),
 	KEY("store.map_bytes", TD_YAML_BYTES, store_map_bytes, "64Gi", .min = 16 << 20,
 	    .doc = "Address space reserved for the store."),
 	KEY("store.max_bytes", TD_YAML_BYTES, store_max_bytes, "16Gi", .min = 8 << 20,
 	    .doc = "Most that the store may take on disk."),
-	KEY("store.reserve_bytes", TD_YAML_BYTES, store_reserve_bytes, "64Mi", .min = 1 << 20,
+	KEY("store.reserve_bytes", TD_YAML_BYTES, store_reserve_bytes, "64Mi",
+	    .min = 1 << 20,
 	    .doc = "Part of max_bytes kept for suspend, delete, revoke and the audit."),
 	KEY("store.ballast_bytes", TD_YAML_BYTES, store_ballast_bytes, "64Mi",
 	    .doc = "File that is given up when the file system itself is full; 0: none."),
@@ -212,34 +224,40 @@ static const struct td_yaml_key keys[] = {
 	KEY("api.idle_timeout", TD_YAML_DURATION, api_idle_timeout, "75s", .min = 100,
 	    .max = 3600000, .doc = "Of a connection between two requests."),
 	KEY("audit.reads", TD_YAML_ENUM, audit_reads, "spool", .names = audit_reads,
-	    .doc = "Where a credential read is recorded before its answer: spool survives kill "
+	    .doc = "Where a credential read is recorded before its answer: spool "
+		   "survives kill "
 		   "-9, durable a power cut."),
 	KEY("audit.keep", TD_YAML_DURATION, audit_keep, "400d", .reload = TD_YAML_RELOAD,
 	    .min = 60000, .doc = "Age at which audit entries go."),
-	KEY("audit.max_bytes", TD_YAML_BYTES, audit_max_bytes, "4Gi", .reload = TD_YAML_RELOAD,
-	    .min = 1 << 20, .doc = "Size at which the oldest audit entries go."),
+	KEY("audit.max_bytes", TD_YAML_BYTES, audit_max_bytes, "4Gi",
+	    .reload = TD_YAML_RELOAD, .min = 1 << 20,
+	    .doc = "Size at which the oldest audit entries go."),
 	KEY("audit.spool_bytes", TD_YAML_BYTES, audit_spool_bytes, "8Mi", .min = 64 << 10,
 	    .max = 1 << 30, .doc = "Of each API thread's spool."),
 	KEY("audit.drain", TD_YAML_DURATION, audit_drain, "50ms", .min = 20, .max = 100,
 	    .doc = "Longest time from the spool to the store."),
 	KEY("engine.budget", TD_YAML_UINT, engine_budget, "16", .min = 1, .max = 64,
 	    .doc = "Calls at once per region and resource."),
-	KEY("engine.call_timeout", TD_YAML_DURATION, engine_call_timeout, "30s", .min = 500,
-	    .max = 600000, .doc = "Of one driver call."),
-	KEY("engine.backoff_min", TD_YAML_DURATION, engine_backoff_min, "500ms", .min = 10,
-	    .max = 600000, .doc = "Pause after a first failure; doubled each time."),
+	KEY("engine.call_timeout", TD_YAML_DURATION, engine_call_timeout, "30s",
+	    .min = 500, .max = 600000, .doc = "Of one driver call."),
+	KEY("engine.backoff_min", TD_YAML_DURATION, engine_backoff_min, "500ms",
+	    .min = 10, .max = 600000,
+	    .doc = "Pause after a first failure; doubled each time."),
 	KEY("engine.backoff_max", TD_YAML_DURATION, engine_backoff_max, "60s", .min = 10,
 	    .max = 3600000, .doc = "Longest pause between tries."),
 	KEY("engine.delete_grace", TD_YAML_DURATION, engine_delete_grace, "1d",
-	    .max = 31622400000, .doc = "From DELETE to the removal of data; undelete within it."),
+	    .max = 31622400000,
+	    .doc = "From DELETE to the removal of data; undelete within it."),
 	KEY("engine.verify_interval", TD_YAML_DURATION, engine_verify_interval, "6h",
 	    .max = 31622400000,
-	    .doc = "Each settled tenant is compared with its backends once in it; 0: never."),
+	    .doc = "Each settled tenant is compared with its backends once in it; 0: "
+		   "never."),
 	KEY("credentials.refresh", TD_YAML_DURATION, credentials_refresh, "1h",
 	    .reload = TD_YAML_RELOAD, .min = 60000, .max = 43200000,
 	    .doc = "What format=aws promises as lifetime."),
-	KEY("listeners", TD_YAML_LIST, listeners, NULL, .need = TD_YAML_REQUIRED, .min = 1,
-	    .max = 16, .items = &listener_schema, .doc = "Where the API is served."),
+	KEY("listeners", TD_YAML_LIST, listeners, NULL, .need = TD_YAML_REQUIRED,
+	    .min = 1, .max = 16, .items = &listener_schema,
+	    .doc = "Where the API is served."),
 	KEY("regions", TD_YAML_LIST, regions, NULL, .need = TD_YAML_REQUIRED, .min = 1,
 	    .max = ENGINE_REGIONS_MAX, .items = &region_schema,
 	    .doc = "Sets of backends that tenants live on."),
@@ -250,7 +268,8 @@ const struct td_yaml_schema config_schema = {
 	.keys = keys,
 	.count = ELEMENTS(keys),
 	.size = sizeof(struct config),
-	.doc = "tenantd.yaml: where tenantd keeps its state, what it serves and which backends "
+	.doc = "tenantd.yaml: where tenantd keeps its state, what it serves and which "
+	       "backends "
 	       "it owns. SIGHUP takes over the keys marked so.",
 };
 
@@ -283,7 +302,8 @@ config_split_address(const char *address, char *host, size_t size)
 		len -= 2;
 	}
 	long port = strtol(colon + 1, &end, 10);
-	if (*end != '\0' || colon[1] < '0' || colon[1] > '9' || port > 65535 || len >= size)
+	if (*end != '\0' || colon[1] < '0' || colon[1] > '9' || port > 65535 ||
+	    len >= size)
 		return -1;
 	memcpy(host, from, len);
 	host[len] = '\0';
@@ -326,7 +346,8 @@ uri_option(const char *uri, const char *name)
 	while (at != NULL && at[0] != '\0') {
 		at++;
 		if (strncasecmp(at, name, n) == 0 && at[n] == '=')
-			return (struct td_bytes_view){ at + n + 1, strcspn(at + n + 1, "&") };
+			return (struct td_bytes_view){ at + n + 1,
+						       strcspn(at + n + 1, "&") };
 		at = strchr(at, '&');
 	}
 	return (struct td_bytes_view){ "", 0 };
@@ -360,15 +381,17 @@ check_listeners(const struct config *c, const struct td_yaml_doc *doc,
 
 	for (size_t i = 0; i < c->listeners.count; i++) {
 		if ((l[i].tls_certificate_file == NULL) != (l[i].tls_key_file == NULL))
-			td_yaml_complain(report, doc, td_yaml_find(doc, "listeners"),
-					 "listeners[%zu].tls: expected both certificate_file and "
-					 "key_file",
-					 i);
+			td_yaml_complain(
+				report, doc, td_yaml_find(doc, "listeners"),
+				"listeners[%zu].tls: expected both certificate_file and "
+				"key_file",
+				i);
 		for (size_t k = 0; k < i; k++)
 			if (strcmp(l[i].name, l[k].name) == 0)
-				td_yaml_complain(report, doc, td_yaml_find(doc, "listeners"),
-						 "listeners[%zu].name: \"%s\" is there twice", i,
-						 l[i].name);
+				td_yaml_complain(
+					report, doc, td_yaml_find(doc, "listeners"),
+					"listeners[%zu].name: \"%s\" is there twice", i,
+					l[i].name);
 	}
 }
 
@@ -383,17 +406,19 @@ check_deny_maps(const struct config *c, const struct td_yaml_doc *doc,
 		const char *file = r[i].gateway_deny_map_file;
 
 		if (file == NULL && r[i].gateway_pid_file != NULL)
-			td_yaml_complain(report, doc, td_yaml_find(doc, "regions"),
-					 "regions[%zu].gateway.pid_file: expected deny_map_file "
-					 "beside it",
-					 i);
+			td_yaml_complain(
+				report, doc, td_yaml_find(doc, "regions"),
+				"regions[%zu].gateway.pid_file: expected deny_map_file "
+				"beside it",
+				i);
 		for (size_t k = 0; k < i && file != NULL; k++)
 			if (r[k].gateway_deny_map_file != NULL &&
 			    strcmp(file, r[k].gateway_deny_map_file) == 0)
-				td_yaml_complain(report, doc, td_yaml_find(doc, "regions"),
-						 "regions[%zu].gateway.deny_map_file: \"%s\" is "
-						 "there twice",
-						 i, file);
+				td_yaml_complain(
+					report, doc, td_yaml_find(doc, "regions"),
+					"regions[%zu].gateway.deny_map_file: \"%s\" is "
+					"there twice",
+					i, file);
 	}
 }
 
@@ -409,14 +434,16 @@ check_regions(const struct config *c, const struct td_yaml_doc *doc,
 			found = true;
 		for (size_t k = 0; k < i; k++)
 			if (strcmp(r[i].name, r[k].name) == 0)
-				td_yaml_complain(report, doc, td_yaml_find(doc, "regions"),
-						 "regions[%zu].name: \"%s\" is there twice", i,
-						 r[i].name);
+				td_yaml_complain(
+					report, doc, td_yaml_find(doc, "regions"),
+					"regions[%zu].name: \"%s\" is there twice", i,
+					r[i].name);
 	}
 	if (!found)
-		td_yaml_complain(report, doc, td_yaml_find(doc, "default_region"),
-				 "default_region: expected the name of a region, found \"%s\"",
-				 c->default_region);
+		td_yaml_complain(
+			report, doc, td_yaml_find(doc, "default_region"),
+			"default_region: expected the name of a region, found \"%s\"",
+			c->default_region);
 }
 
 static void
@@ -429,8 +456,9 @@ check_sizes(const struct config *c, const struct td_yaml_doc *doc,
 		td_yaml_complain(report, doc, node,
 				 "store.max_bytes: expected at most store.map_bytes");
 	if (c->store_reserve_bytes > c->store_max_bytes / 2)
-		td_yaml_complain(report, doc, node,
-				 "store.reserve_bytes: expected at most half of max_bytes");
+		td_yaml_complain(
+			report, doc, node,
+			"store.reserve_bytes: expected at most half of max_bytes");
 	if (c->engine_backoff_min > c->engine_backoff_max)
 		td_yaml_complain(report, doc, td_yaml_find(doc, "engine"),
 				 "engine.backoff_min: expected at most backoff_max");

@@ -62,17 +62,20 @@ check_plans(const struct plan_set *plans, const struct policy_set *policies,
 {
 	for (size_t i = 0; i < plan_set_count(plans); i++) {
 		const struct plan *p = plan_set_at(plans, i);
-		enum policy_optin optin = p->allow_dangerous_templates ? POLICY_DANGEROUS_TOO
-								       : POLICY_SAFE_ONLY;
+		enum policy_optin optin = p->allow_dangerous_templates
+						  ? POLICY_DANGEROUS_TOO
+						  : POLICY_SAFE_ONLY;
 		const struct policy_template *found;
 		enum td_rc rc = TD_OK;
 
 		if (p->object_template != NULL)
-			rc = policy_check_parent(policies, POLICY_MINIO, p->object_template,
-						 optin, &found, reterr);
+			rc = policy_check_parent(policies, POLICY_MINIO,
+						 p->object_template, optin, &found,
+						 reterr);
 		if (rc == TD_OK && p->database_template != NULL)
-			rc = policy_check_parent(policies, POLICY_MONGODB, p->database_template,
-						 optin, &found, reterr);
+			rc = policy_check_parent(policies, POLICY_MONGODB,
+						 p->database_template, optin, &found,
+						 reterr);
 		if (rc != TD_OK)
 			return td_err_prefix(reterr, "plan %s (%s)", p->name, p->file);
 	}
@@ -85,9 +88,10 @@ load_plans(struct daemon *d, const struct config *c, struct td_err *reterr)
 	struct plan_set *set = NULL;
 
 	if (d->plan_count == PLAN_SETS_MAX)
-		return td_err_set(reterr, TD_UNAVAILABLE,
-				  "plans were reloaded %d times; restart to load them again",
-				  PLAN_SETS_MAX - 1);
+		return td_err_set(
+			reterr, TD_UNAVAILABLE,
+			"plans were reloaded %d times; restart to load them again",
+			PLAN_SETS_MAX - 1);
 	enum td_rc rc = plan_set_load(c->plans_dir, &set, NULL, reterr);
 	if (rc == TD_OK)
 		rc = check_plans(set, d->policies, reterr);
@@ -114,14 +118,15 @@ open_store(struct daemon *d, struct td_err *reterr)
 	if (rc == TD_OK)
 		rc = path_in(c->state_dir, "store", &dir, reterr);
 	if (rc == TD_OK)
-		rc = store_open(&(struct store_options){ .dir = dir,
-							 .map_bytes = c->store_map_bytes,
-							 .max_bytes = c->store_max_bytes,
-							 .reserve_bytes = c->store_reserve_bytes,
-							 .ballast_bytes = c->store_ballast_bytes,
-							 .max_readers = 512,
-							 .env = td_env_system() },
-				&d->store, reterr);
+		rc = store_open(
+			&(struct store_options){ .dir = dir,
+						 .map_bytes = c->store_map_bytes,
+						 .max_bytes = c->store_max_bytes,
+						 .reserve_bytes = c->store_reserve_bytes,
+						 .ballast_bytes = c->store_ballast_bytes,
+						 .max_readers = 512,
+						 .env = td_env_system() },
+			&d->store, reterr);
 	free(dir);
 	return rc != TD_OK ? rc : seal_check_master(d->seal, d->store, reterr);
 }
@@ -135,11 +140,12 @@ open_spools(struct daemon *d, struct td_err *reterr)
 
 	if (rc == TD_OK)
 		rc = spool_open(
-			&(struct spool_options){ .dir = dir,
-						 .count = api_threads((unsigned)c->api_threads),
-						 .bytes = (uint32_t)c->audit_spool_bytes,
-						 .drain_ms = c->audit_drain,
-						 .env = td_env_system() },
+			&(struct spool_options){
+				.dir = dir,
+				.count = api_threads((unsigned)c->api_threads),
+				.bytes = (uint32_t)c->audit_spool_bytes,
+				.drain_ms = c->audit_drain,
+				.env = td_env_system() },
 			d->store, &d->spools, reterr);
 	free(dir);
 	return rc;
@@ -204,7 +210,8 @@ reserved_names(const struct daemon *d, const char ***ret, size_t *ret_count,
 			TD_CLEAN_SECRET struct td_secret *name = NULL;
 			if (files[k] != NULL &&
 			    td_secret_read_file(files[k], &name, NULL) == TD_OK)
-				names[n++] = strndup(td_secret_bytes(name), td_secret_len(name));
+				names[n++] = strndup(td_secret_bytes(name),
+						     td_secret_len(name));
 		}
 	}
 	*ret = names;
@@ -242,8 +249,9 @@ start_engine(struct daemon *d, struct td_err *reterr)
 				.plans = d->plans[d->plan_count - 1],
 				.regions = d->regions,
 				.region_count = d->region_count,
-				.default_region = c->default_region != NULL ? c->default_region
-									    : r[0].name,
+				.default_region = c->default_region != NULL
+							  ? c->default_region
+							  : r[0].name,
 				.budget = (unsigned)c->engine_budget,
 				.call_timeout_ms = c->engine_call_timeout,
 				.rules = { .delete_grace_ms = c->engine_delete_grace,
@@ -370,9 +378,11 @@ start_api(struct daemon *d, struct td_err *reterr)
 				.listeners = listeners,
 				.listener_count = c->listeners.count,
 				.threads = (unsigned)c->api_threads,
-				.limits = { .max_connections = (unsigned)c->api_max_connections,
+				.limits = { .max_connections =
+						    (unsigned)c->api_max_connections,
 					    .max_connections_per_ip =
-						    (unsigned)c->api_max_connections_per_ip,
+						    (unsigned)
+							    c->api_max_connections_per_ip,
 					    .header_bytes = c->api_header_bytes,
 					    .header_ms = c->api_header_timeout,
 					    .body_ms = c->api_body_timeout,
@@ -384,7 +394,8 @@ start_api(struct daemon *d, struct td_err *reterr)
 				.env = td_env_system(),
 				.regions = regions.items,
 				.region_count = regions.count,
-				.refresh_seconds = (unsigned)(c->credentials_refresh / 1000),
+				.refresh_seconds =
+					(unsigned)(c->credentials_refresh / 1000),
 				.audit_reads = (enum api_audit_reads)c->audit_reads,
 				.version = TENANTD_VERSION,
 			},
@@ -406,7 +417,8 @@ write_listeners(struct daemon *d, struct td_err *reterr)
 	FILE *f = rc == TD_OK ? fopen(tmp, "we") : NULL;
 	if (f != NULL) {
 		for (size_t i = 0; i < d->config.listeners.count; i++)
-			(void)fprintf(f, "%s %s\n", l[i].name, api_listener_bound(d->api, i));
+			(void)fprintf(f, "%s %s\n", l[i].name,
+				      api_listener_bound(d->api, i));
 		int bad = ferror(f) | fclose(f);
 		if (bad != 0 || rename(tmp, path) != 0)
 			rc = td_err_sys(reterr, TD_IO, errno, "cannot write %s", path);
@@ -435,7 +447,8 @@ admin_token(struct daemon *d, struct td_err *reterr)
 static enum td_rc
 start(struct daemon *d, struct td_err *reterr)
 {
-	enum td_rc rc = policy_set_load(d->config.policies_dir, &d->policies, NULL, reterr);
+	enum td_rc rc =
+		policy_set_load(d->config.policies_dir, &d->policies, NULL, reterr);
 
 	if (rc == TD_OK)
 		rc = load_plans(d, &d->config, reterr);
@@ -471,8 +484,9 @@ daemon_start(const char *config_path, struct config *config, struct daemon **ret
 	d->config = *config;
 	memset(config, 0, sizeof(*config));
 	d->config_path = strdup(config_path);
-	enum td_rc rc = d->config_path == NULL ? td_err_set(reterr, TD_NOMEM, "out of memory")
-					       : start(d, reterr);
+	enum td_rc rc = d->config_path == NULL
+				? td_err_set(reterr, TD_NOMEM, "out of memory")
+				: start(d, reterr);
 	if (rc != TD_OK) {
 		daemon_stop(d);
 		return rc;
@@ -496,7 +510,8 @@ daemon_stop(struct daemon *d)
 	for (size_t i = 0; i < d->region_count; i++)
 		for (int r = 0; r < DRV_RESOURCE_COUNT; r++)
 			if (d->regions[i].drivers[r] != NULL)
-				d->regions[i].drivers[r]->ops->free(d->regions[i].drivers[r]);
+				d->regions[i].drivers[r]->ops->free(
+					d->regions[i].drivers[r]);
 	free(d->regions);
 	trace_close(d->trace);
 	seal_free(d->seal);
@@ -575,7 +590,8 @@ daemon_reload(struct daemon *d)
 		td_log_err(TD_LOG_ERR, &LOG, &err, "reload refused; nothing changed");
 		return;
 	}
-	size_t restart = td_yaml_diff(&config_schema, &d->config, &fresh, tell_change, NULL);
+	size_t restart =
+		td_yaml_diff(&config_schema, &d->config, &fresh, tell_change, NULL);
 	take_over(d, &fresh, &err);
 	config_free(&fresh);
 	td_log(TD_LOG_INFO, &LOG, "reloaded; %zu changed keys need a restart", restart);
@@ -589,9 +605,10 @@ daemon_tick(struct daemon *d)
 	unsigned dropped = 0;
 
 	do {
-		if (store_audit_prune(d->store, from, d->config.audit_max_bytes, PRUNE_BATCH,
-				      &dropped, &err) != TD_OK) {
-			td_log_err(TD_LOG_ERR, &LOG, &err, "audit entries cannot be pruned");
+		if (store_audit_prune(d->store, from, d->config.audit_max_bytes,
+				      PRUNE_BATCH, &dropped, &err) != TD_OK) {
+			td_log_err(TD_LOG_ERR, &LOG, &err,
+				   "audit entries cannot be pruned");
 			return;
 		}
 	} while (dropped == PRUNE_BATCH);
