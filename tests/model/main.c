@@ -132,6 +132,10 @@ main(void)
 		(void)fprintf(stderr, "model: cannot write %s\n", junit);
 		return 2;
 	}
+	/* As cmocka says it: what counts the stages understands that. */
+	(void)printf("[  PASSED  ] %" PRIu64 " test(s).\n", t.passed);
+	if (t.failed > 0)
+		(void)printf("[  FAILED  ] %" PRIu64 " test(s).\n", t.failed);
 	(void)printf("model: %" PRIu64 " passed, %" PRIu64 " failed, 0 skipped\n",
 		     t.passed, t.failed);
 	return t.failed == 0 && t.passed > 0 ? 0 : 1;
