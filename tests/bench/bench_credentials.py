@@ -27,6 +27,7 @@ class Nowhere:
         self.minio_endpoint = "http://127.0.0.1:1"
         self.minio = self.mongod = self
         self.region = "us-east-1"
+        self.deny_map, self.pid_path = folder / "deny.map", folder / "gateway.pid"
         self.uri = "mongodb://127.0.0.1:1/?replicaSet=rs0"
         self.internal_endpoint = self.external_endpoint = "http://127.0.0.1:2"
         for name in ("admin_user_file", "admin_secret_file", "admin_password_file"):
