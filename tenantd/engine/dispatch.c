@@ -445,6 +445,15 @@ look(struct engine *e, struct look *l)
 		store_submit(e->store, c, committed, l);
 		return;
 	}
+	/* A result that could not be stored would only be asked for again and again. */
+	struct store_stats stats;
+	store_stats(e->store, &stats);
+	if (stats.full && l->ev.v.exists && l->ev.v.rec.suspend == 0 &&
+	    l->ev.v.rec.phase != REC_DELETING) {
+		schedule_later(e, l->appid);
+		look_free(l);
+		return;
+	}
 	run_step(l);
 	schedule(l, false);
 	look_free(l);

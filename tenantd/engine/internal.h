@@ -42,6 +42,8 @@ struct backend {
 	const struct engine_region *region;
 	struct driver *driver; /* NULL: the region has none */
 	struct td_pool *pool;
+	/* Cutting a tenant off does not queue up behind making others. */
+	struct td_pool *urgent;
 	pthread_mutex_t lock; /* of what follows */
 	unsigned failures_in_row;
 	bool open;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define RESULT_RETRY_MS 1000
+#define URGENT_THREADS 2
 
 struct job {
 	struct engine *e;
@@ -249,7 +250,8 @@ engine_run_action(struct engine *e, const char *appid, struct backend *b,
 	pthread_mutex_lock(&b->lock);
 	b->queued++;
 	pthread_mutex_unlock(&b->lock);
-	if (td_pool_submit(b->pool, job_run, j) == TD_OK)
+	bool urgent = action->verb == TENANT_ENSURE && action->access == DRV_ACCESS_NONE;
+	if (td_pool_submit(urgent ? b->urgent : b->pool, job_run, j) == TD_OK)
 		return true;
 	pthread_mutex_lock(&b->lock);
 	b->queued--;
@@ -339,6 +341,12 @@ backend_start(struct engine *e, size_t region, enum drv_resource r, unsigned bud
 	pthread_mutex_init(&b->lock, NULL);
 	if (b->driver == NULL)
 		return TD_OK;
+	enum td_rc rc = td_pool_new(&(struct td_pool_options){ .name = "urgent",
+							       .threads = URGENT_THREADS,
+							       .queue_max = 1000000 },
+				    &b->urgent, reterr);
+	if (rc != TD_OK)
+		return rc;
 	return td_pool_new(&(struct td_pool_options){ .name = names[r],
 						      .threads = budget,
 						      .queue_max = 1000000 },
@@ -366,7 +374,9 @@ engine_backends_stop(struct engine *e)
 {
 	for (size_t i = 0; e->backends != NULL && i < e->region_count; i++)
 		for (int r = 0; r < DRV_RESOURCE_COUNT; r++) {
+			td_pool_free(e->backends[i][r].urgent);
 			td_pool_free(e->backends[i][r].pool);
+			e->backends[i][r].urgent = NULL;
 			e->backends[i][r].pool = NULL;
 		}
 }
