@@ -152,7 +152,7 @@ static void
 put(struct bed *b, const char *appid, const char *region, enum rec_phase phase)
 {
 	struct store_commit *c = store_commit_new(STORE_NORMAL);
-	struct rec_tenant rec = { .number = 1, .generation = 1, .phase = phase };
+	struct rec_tenant rec = { .number = 1, .generation = 1, .phase = (uint8_t)phase };
 	struct td_buf out;
 	struct td_err err = { .rc = TD_OK };
 
