@@ -5,6 +5,7 @@ from botocore.exceptions import ClientError
 from pymongo.errors import OperationFailure
 
 from tests.testbed import clients
+from tests.testbed.process import wait_until
 
 
 def works(testbed, api, appid, before=None):
@@ -17,6 +18,7 @@ def works(testbed, api, appid, before=None):
         assert credentials["object"]["access_key"] == before["object"]["access_key"]
         assert credentials["database"] == before["database"]
     s3 = clients.boto(credentials)
+    wait_until(lambda: let_in(s3), 20, "the gateway lets the tenant in")
     for bucket in credentials["object"]["buckets"]:
         s3.put_object(Bucket=bucket["bucket"], Key="probe", Body=b"x")
         assert s3.get_object(Bucket=bucket["bucket"], Key="probe")["Body"].read() == b"x"
@@ -25,6 +27,18 @@ def works(testbed, api, appid, before=None):
         assert client[appid].probe.count_documents({}) >= 1
     only_one_of_everything(testbed, appid, credentials)
     return credentials
+
+
+def let_in(s3):
+    """The gateway takes over the deny map a moment after the tenant is Created, and a reload
+    takes its time on a busy machine. Only that answer is waited out."""
+    try:
+        s3.list_buckets()
+        return True
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AllAccessDisabled":
+            raise
+        return False
 
 
 def only_one_of_everything(testbed, appid, credentials):
