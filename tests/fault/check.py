@@ -18,10 +18,10 @@ def works(testbed, api, appid, before=None):
         assert credentials["object"]["access_key"] == before["object"]["access_key"]
         assert credentials["database"] == before["database"]
     s3 = clients.boto(credentials)
-    wait_until(lambda: let_in(s3), 20, "the gateway lets the tenant in")
     for bucket in credentials["object"]["buckets"]:
-        s3.put_object(Bucket=bucket["bucket"], Key="probe", Body=b"x")
-        assert s3.get_object(Bucket=bucket["bucket"], Key="probe")["Body"].read() == b"x"
+        let_in(lambda: s3.put_object(Bucket=bucket["bucket"], Key="probe", Body=b"x"))
+        found = let_in(lambda: s3.get_object(Bucket=bucket["bucket"], Key="probe"))
+        assert found["Body"].read() == b"x"
     with clients.mongo(credentials) as client:
         client[appid].probe.insert_one({})
         assert client[appid].probe.count_documents({}) >= 1
@@ -29,16 +29,18 @@ def works(testbed, api, appid, before=None):
     return credentials
 
 
-def let_in(s3):
-    """The gateway takes over the deny map a moment after the tenant is Created, and a reload
-    takes its time on a busy machine. Only that answer is waited out."""
-    try:
-        s3.list_buckets()
-        return True
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "AllAccessDisabled":
-            raise
-        return False
+def let_in(call):
+    """call's result. The gateway takes over the deny map a moment after the tenant is Created,
+    and a reload takes its time on a busy machine: only that answer is waited out."""
+    def attempt():
+        try:
+            return call()
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "AllAccessDisabled":
+                raise
+            return None
+
+    return wait_until(attempt, 20, "the gateway lets the tenant in")
 
 
 def only_one_of_everything(testbed, appid, credentials):
