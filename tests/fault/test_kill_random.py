@@ -1,14 +1,18 @@
 """kill -9 of tenantd at random times while tenants are made and removed."""
+# (many restarts; the default limit is for single requests)
 import random
 import threading
 import time
 
 import requests
 
+import pytest
+
 from tests.fault import check
 from tests.testbed import clients
 
 
+@pytest.mark.timeout(1500)
 def test_killed_at_random_under_load(testbed, victim, new_appid):
     """Thirty tenants are made and half of them removed while tenantd is killed again and
     again."""
