@@ -55,9 +55,6 @@ path_in(const char *dir, const char *name, char **ret, struct td_err *reterr)
 	return TD_OK;
 }
 
-/* How long a backend may still carry out a request that nobody waits for any more. */
-#define LATE_REQUEST_MS 5000
-
 /* The plans' templates must be there, and safe unless the plan says otherwise. */
 static enum td_rc
 check_plans(const struct plan_set *plans, const struct policy_set *policies,
@@ -259,8 +256,7 @@ start_engine(struct daemon *d, struct td_err *reterr)
 				.call_timeout_ms = c->engine_call_timeout,
 				.rules = { .delete_grace_ms = c->engine_delete_grace,
 					   .backoff_min_ms = c->engine_backoff_min,
-					   .backoff_max_ms = c->engine_backoff_max,
-					   .late_ms = LATE_REQUEST_MS },
+					   .backoff_max_ms = c->engine_backoff_max },
 				.verify_interval_ms = c->engine_verify_interval,
 				.reserved = names,
 				.reserved_count = count,

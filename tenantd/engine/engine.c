@@ -13,7 +13,7 @@
 #define OPS_THREADS 4
 #define OPS_QUEUE 10000
 /* How much longer than its deadline a request may linger in a backend. */
-#define LATE_MARGIN_MS 2000
+#define LATE_MARGIN_MS 5000
 
 static enum td_rc
 copy_options(struct engine *e, const struct engine_options *opt, struct td_err *reterr)

@@ -153,7 +153,8 @@ void store_submit(struct store *s, struct store_commit *c, store_done_fn done, v
 enum td_rc store_commit(struct store *s, struct store_commit *c, uint64_t *ret_version,
 			struct td_err *reterr) TD_MUST_CHECK;
 
-/* Told of every touched tenant after its commit, on the writer thread; must be quick.
+/* Told of every touched tenant after its commit and before the done of any commit of the same
+ * batch, on the writer thread; must be quick.
  * At most 16 watchers; there is no unwatch short of store_close. */
 typedef void (*store_watch_fn)(void *ctx, const char *appid);
 enum td_rc store_watch(struct store *s, store_watch_fn fn, void *ctx) TD_MUST_CHECK;

@@ -402,9 +402,11 @@ tell_watchers(struct store *s, unsigned count)
 		free(list);
 }
 
+/* The watchers first: who hears that a commit is done may rely on their having heard. */
 static void
 report(struct store *s, unsigned count)
 {
+	tell_watchers(s, count);
 	for (unsigned i = 0; i < count; i++) {
 		struct store_commit *c = s->batch[i];
 
@@ -412,7 +414,6 @@ report(struct store *s, unsigned count)
 			c->done(c->ctx, c->rc, c->rc == TD_OK ? c->version : 0,
 				c->rc == TD_OK ? NULL : &c->err);
 	}
-	tell_watchers(s, count);
 	for (unsigned i = 0; i < count; i++)
 		store_commit_free(s->batch[i]);
 }
