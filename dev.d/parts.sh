@@ -147,15 +147,21 @@ setup_node()
 	export NODE_PATH="$CACHE/node-$key/node_modules"
 }
 
-setup_nginx()
+# need_server COMMAND PACKAGE UNIT: a package that would start a server of its own, which
+# nobody asked for.
+need_server()
 {
-	command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] && return 0
-	need_apt nginx-light
-	# The package starts a server of its own on port 80; nobody asked for that.
+	command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ] && return 0
+	need_apt "$2"
 	if [ -d /run/systemd/system ]; then
-		as_root systemctl disable --now nginx || true
+		as_root systemctl disable --now "$3" || true
 	fi
 }
+
+setup_nginx() { need_server nginx nginx-light nginx; }
+
+# What checks the metrics.
+setup_promtool() { need_server promtool prometheus prometheus; }
 
 # Every backend, found or made; tests/testbed takes them from these variables.
 setup_testbed()

@@ -64,6 +64,7 @@ black_box()
 	setup_build
 	setup_testbed
 	setup_node
+	setup_promtool
 	build debug
 	TENANTD_BUILD="$ROOT/build/debug" pytest_run "$1" "$2"
 }

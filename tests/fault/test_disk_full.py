@@ -83,4 +83,6 @@ def test_a_full_file_system(testbed, small_disk, new_appid):
     for appid in appids[1:]:
         check.works(testbed, api, appid, before[appid])
     expect(api.post(f"/v1/tenants/{appids[0]}/resume"), 200, 202)
+    # It stands behind the tenants that filled the store and are being made now.
+    api.wait_phase(appids[0], "Created", 600)
     check.works(testbed, api, appids[0], before[appids[0]])

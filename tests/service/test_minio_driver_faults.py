@@ -177,7 +177,12 @@ def test_remove_where_force_is_refused(shell, minio, root, live):
 def test_remove_in_slices(shell, minio, root, live):
     """Little time: it says so and goes on in the next call."""
     locked_bucket(minio, root, live, "locked", keep=False)
-    first = shell.call(**live.request("remove", access="none", deadline_ms=2050))
+    # On a busy machine the time may be over before a slice began; asking again is what
+    # tenantd does then. 50 ms (the rest is the driver's reserve) never suffice for all.
+    for _ in range(50):
+        first = shell.call(**live.request("remove", access="none", deadline_ms=2050))
+        if first["rc"] != "TIMEOUT":
+            break
     assert (first["rc"], first["more"], first["presence"]) == ("OK", True, "ours")
     assert minio.user_info(live.appid)["status"] == "disabled"
     gone = ok(shell.call(**live.request("remove", access="none")))
