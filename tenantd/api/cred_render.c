@@ -108,17 +108,23 @@ plain(const char *s, size_t len)
 	return true;
 }
 
-/* The same for JSON alone: printable ASCII but quote and backslash. */
+#define EACH_BYTE(v) (UINT64_C(0x0101010101010101) * (v))
+#define ANY_ZERO(v) (((v)-EACH_BYTE(1)) & ~(v))
+
+/* The same for JSON alone: printable ASCII but quote and backslash; eight at a time. */
 static bool
 plain_json(const char *s, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)s[i];
+	uint64_t v, bad = 0;
 
-		if (c < ' ' || c > '~' || c == '"' || c == '\\')
-			return false;
+	for (; len >= 8; s += 8, len -= 8) {
+		memcpy(&v, s, sizeof(v));
+		bad |= ((v - EACH_BYTE(' ')) & ~v) | (v + EACH_BYTE(1)) | v |
+		       ANY_ZERO(v ^ EACH_BYTE('"')) | ANY_ZERO(v ^ EACH_BYTE('\\'));
 	}
-	return true;
+	for (; len > 0; s++, len--)
+		bad |= *s < ' ' || *s > '~' || *s == '"' || *s == '\\' ? 0x80U : 0U;
+	return (bad & EACH_BYTE(0x80)) == 0;
 }
 
 static void

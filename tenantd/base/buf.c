@@ -103,6 +103,19 @@ td_buf_add(struct td_buf *b, const void *data, size_t len)
 	b->data[b->len] = '\0';
 }
 
+void *
+td_buf_space(struct td_buf *b, size_t len)
+{
+	void *at;
+
+	if (!reserve(b, len))
+		return NULL;
+	at = b->data + b->len;
+	b->len += len;
+	b->data[b->len] = '\0';
+	return at;
+}
+
 void
 td_buf_str(struct td_buf *b, const char *s)
 {

@@ -33,6 +33,9 @@ void td_buf_done(struct td_buf *b);
 void td_buf_reset(struct td_buf *b);
 
 void td_buf_add(struct td_buf *b, const void *data, size_t len);
+/* Append len bytes for the caller to fill: where they are, until the next append. NULL, and
+ * the sticky error, when there is no room. */
+void *td_buf_space(struct td_buf *b, size_t len);
 void td_buf_str(struct td_buf *b, const char *s);
 void td_buf_char(struct td_buf *b, char c);
 void td_buf_fmt(struct td_buf *b, const char *fmt, ...) TD_PRINTF(2, 3);

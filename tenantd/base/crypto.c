@@ -1,7 +1,9 @@
 /*
  * Algorithms are fetched once per process and contexts made once per thread: in OpenSSL 3
- * fetching costs more than hashing a short text. A thread's contexts go with it, through
- * the destructor of a thread key.
+ * fetching costs more than hashing a short text, and taking a cipher's context apart after
+ * each use as much as the use. So the last key's schedule stays in the thread's context until
+ * the next key takes its place, as keys themselves stay in memory. A thread's contexts go
+ * with it, wiped, through the destructor of a thread key.
  *
  * What can only fail when libcrypto is broken or memory for a context is gone aborts:
  * going on with a hash that was not computed would be worse.
@@ -19,7 +21,7 @@
 
 struct contexts {
 	EVP_MD_CTX *md;
-	EVP_CIPHER_CTX *cipher;
+	EVP_CIPHER_CTX *ciphers[2]; /* by enum td_aead */
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -34,7 +36,8 @@ contexts_free(void *p)
 	struct contexts *c = p;
 
 	EVP_MD_CTX_free(c->md);
-	EVP_CIPHER_CTX_free(c->cipher);
+	EVP_CIPHER_CTX_free(c->ciphers[0]);
+	EVP_CIPHER_CTX_free(c->ciphers[1]);
 	free(c);
 }
 
@@ -59,8 +62,14 @@ contexts(void)
 	if (c == NULL)
 		abort();
 	c->md = EVP_MD_CTX_new();
-	c->cipher = EVP_CIPHER_CTX_new();
-	if (c->md == NULL || c->cipher == NULL || pthread_setspecific(key, c) != 0)
+	for (int alg = 0; alg < 2; alg++) {
+		c->ciphers[alg] = EVP_CIPHER_CTX_new();
+		if (c->ciphers[alg] == NULL ||
+		    EVP_CipherInit_ex2(c->ciphers[alg], ciphers[alg], NULL, NULL, 0,
+				       NULL) != 1)
+			abort();
+	}
+	if (c->md == NULL || pthread_setspecific(key, c) != 0)
 		abort();
 	mine = c;
 	return c;
@@ -141,15 +150,13 @@ td_aead_seal(enum td_aead alg, const unsigned char aead_key[TD_AEAD_KEY_LEN],
 	     const unsigned char nonce[TD_AEAD_NONCE_LEN], struct td_bytes aad,
 	     struct td_bytes in, unsigned char *out)
 {
-	EVP_CIPHER_CTX *ctx = contexts()->cipher;
+	EVP_CIPHER_CTX *ctx = contexts()->ciphers[alg];
 	bool ok;
 
 	if (aad.len > INT_MAX || in.len > INT_MAX - TD_AEAD_TAG_LEN)
 		return TD_TOO_LARGE;
-	ok = EVP_EncryptInit_ex2(ctx, ciphers[alg], aead_key, nonce, NULL) == 1 &&
+	ok = EVP_EncryptInit_ex2(ctx, NULL, aead_key, nonce, NULL) == 1 &&
 	     seal(ctx, aad, in, out);
-	/* The key schedule does not stay behind. */
-	EVP_CIPHER_CTX_reset(ctx);
 	return ok ? TD_OK : TD_CRYPTO;
 }
 
@@ -174,16 +181,15 @@ td_aead_open(enum td_aead alg, const unsigned char aead_key[TD_AEAD_KEY_LEN],
 	     const unsigned char nonce[TD_AEAD_NONCE_LEN], struct td_bytes aad,
 	     struct td_bytes in, unsigned char *out)
 {
-	EVP_CIPHER_CTX *ctx = contexts()->cipher;
+	EVP_CIPHER_CTX *ctx = contexts()->ciphers[alg];
 	bool ok;
 
 	if (in.len < TD_AEAD_TAG_LEN)
 		return TD_CRYPTO;
 	if (aad.len > INT_MAX || in.len > INT_MAX)
 		return TD_TOO_LARGE;
-	ok = EVP_DecryptInit_ex2(ctx, ciphers[alg], aead_key, nonce, NULL) == 1 &&
+	ok = EVP_DecryptInit_ex2(ctx, NULL, aead_key, nonce, NULL) == 1 &&
 	     unseal(ctx, aad, in, out);
-	EVP_CIPHER_CTX_reset(ctx);
 	if (!ok)
 		explicit_bzero(out, in.len - TD_AEAD_TAG_LEN);
 	return ok ? TD_OK : TD_CRYPTO;

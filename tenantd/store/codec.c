@@ -25,6 +25,23 @@ count_of(const struct codec_field *f, const void *rec)
 	return n;
 }
 
+#define EACH_BYTE(v) (UINT64_C(0x0101010101010101) * (v))
+
+/* Only bytes from `least` to '~'; eight at a time, since nearly every text is of these. */
+static bool
+printable(const char *s, size_t len, unsigned char least)
+{
+	uint64_t v, low = EACH_BYTE(least), bad = 0;
+
+	for (; len >= 8; s += 8, len -= 8) {
+		memcpy(&v, s, sizeof(v));
+		bad |= ((v - low) & ~v) | (v + EACH_BYTE(1)) | v;
+	}
+	for (; len > 0; s++, len--)
+		bad |= (unsigned char)*s < least || (unsigned char)*s > '~' ? 0x80U : 0U;
+	return (bad & EACH_BYTE(0x80)) == 0;
+}
+
 /* Length of the clean UTF-8 character at s, 0 when there is none (RFC 3629). */
 static size_t
 utf8_step(const unsigned char *s, size_t left)
@@ -56,6 +73,8 @@ utf8_step(const unsigned char *s, size_t left)
 bool
 codec_text_ok(const char *s, size_t len)
 {
+	if (printable(s, len, ' '))
+		return true;
 	while (len > 0) {
 		size_t n = utf8_step((const unsigned char *)s, len);
 		if (n == 0)
@@ -67,23 +86,13 @@ codec_text_ok(const char *s, size_t len)
 }
 
 static bool
-name_ok(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (s[i] <= ' ' || s[i] > '~')
-			return false;
-	}
-	return true;
-}
-
-static bool
 str_ok(enum codec_text what, const char *s, size_t len)
 {
 	switch (what) {
 	case CODEC_TEXT:
 		return codec_text_ok(s, len);
 	case CODEC_NAME:
-		return name_ok(s, len);
+		return printable(s, len, '!');
 	case CODEC_APPID:
 		return len == 0 || rec_appid_any_ok(s);
 	case CODEC_HEX16:
@@ -111,6 +120,10 @@ encode_str(const struct codec_field *f, const char *s, struct td_buf *out)
 
 	if (len == f->size || len > UINT8_MAX) {
 		spoil(out);
+		return;
+	}
+	if (f->text == CODEC_TEXT && printable(s, len, ' ')) {
+		td_buf_str8(out, s);
 		return;
 	}
 	memcpy(clean, s, len);

@@ -196,6 +196,8 @@ DEFINE_CODEC(token, NULL)
 #define T struct rec_cred_head
 static const struct codec_field cred_head_fields[] = {
 	FORMAT_FIELD,
+	BYTES_FIELD(T, datakey.master_id),
+	BYTES_FIELD(T, datakey.wrapped),
 	U8_FIELD(T, state, REC_CRED_READY, REC_CRED_SUSPENDED),
 	U64_FIELD(T, serial),
 	STR_FIELD(T, region, CODEC_NAME),

@@ -172,10 +172,12 @@ struct rec_token {
 };
 
 /* One credential document; stored in chunks, sealed (see seal.h). The head, in front of
- * chunk 0, is readable without the key: the hot path decides by it. */
+ * chunk 0, is readable without the key: the hot path decides by it. It has a copy of the wrapped
+ * data key, so that one record is all that a read needs. */
 enum rec_cred_state { REC_CRED_READY, REC_CRED_SUSPENDED };
 struct rec_cred_head {
-	uint8_t state;	 /* enum rec_cred_state */
+	struct rec_datakey datakey; /* under which the document is sealed */
+	uint8_t state;		    /* enum rec_cred_state */
 	uint64_t serial; /* grows with every published document of the tenant */
 	char region[REC_REGION_SIZE];
 	uint32_t total_len; /* sealed bytes over all chunks */

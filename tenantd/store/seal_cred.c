@@ -4,7 +4,7 @@
  * Chunk 0 is: length of the head (one byte), head, and the sealed bytes that fit; the other
  * chunks are the rest. All are written in one commit, so a snapshot never holds a mixture.
  * The head is readable without a key and bound to the seal: a head that somebody changed
- * does not go with its document.
+ * does not go with its document. It brings the wrapped data key along: a B-tree walk less.
  */
 #include "seal_internal.h"
 
@@ -80,6 +80,7 @@ seal_cred_put(struct seal *s, const struct rec_datakey *dk, const char *appid,
 	h.total_len =
 		doc == NULL ? 0
 			    : (uint32_t)(plain.len + TD_AEAD_NONCE_LEN + TD_AEAD_TAG_LEN);
+	h.datakey = *dk;
 	rec_cred_head_encode(&h, &top);
 	if (rc == TD_OK)
 		rc = td_buf_rc(&top);
@@ -101,6 +102,7 @@ seal_cred_put(struct seal *s, const struct rec_datakey *dk, const char *appid,
 /* A document that is being read: what it belongs to and what chunk 0 holds, borrowed. */
 struct opened {
 	struct seal_ad ad;
+	const struct rec_datakey *datakey;
 	size_t total;	      /* sealed bytes over all chunks */
 	struct td_bytes head; /* encoded */
 	struct td_bytes rest; /* sealed bytes of this chunk */
@@ -152,37 +154,13 @@ gather(struct store_read *r, const struct opened *parts, struct td_buf *out,
 }
 
 static enum td_rc
-load_datakey(struct store_read *r, const char *appid, struct rec_datakey *ret_dk,
-	     struct td_err *reterr)
-{
-	unsigned char key[STORE_KEY_MAX];
-	struct store_value v;
-	enum td_rc rc;
-
-	rc = store_get(r, STORE_DATAKEY, key, rec_key_appid(appid, key), &v, reterr);
-	if (rc == TD_OK && v.version == 0)
-		rc = td_err_set(reterr, TD_CORRUPT, "the data key of %s is gone", appid);
-	return rc == TD_OK ? rec_datakey_decode(v.data, v.len, ret_dk, reterr) : rc;
-}
-
-/* With the cached key first: that costs no store read. A key that does not open may be an
- * old one, so the record decides. */
-static enum td_rc
-open_document(struct seal *s, struct store_read *r, const struct opened *parts,
-	      struct td_bytes sealed, struct td_buf *plain, struct td_err *reterr)
+open_document(struct seal *s, const struct opened *parts, struct td_bytes sealed,
+	      struct td_buf *plain, struct td_err *reterr)
 {
 	const struct seal_ad *ad = &parts->ad;
-	struct seal_entry *e = seal_cache_slot(&s->cache, ad->appid);
-	struct rec_datakey dk;
-	enum td_rc rc;
+	struct seal_entry *e;
+	enum td_rc rc = seal_unwrap(s, ad->appid, parts->datakey, &e, reterr);
 
-	if (e != NULL && strcmp(e->appid, ad->appid) == 0 &&
-	    seal_open_with(e->key, ad, parts->head, sealed, plain) == TD_OK)
-		return TD_OK;
-	td_buf_reset(plain);
-	rc = load_datakey(r, ad->appid, &dk, reterr);
-	if (rc == TD_OK)
-		rc = seal_unwrap(s, ad->appid, &dk, &e, reterr);
 	if (rc != TD_OK)
 		return rc;
 	rc = seal_open_with(e->key, ad, parts->head, sealed, plain);
@@ -209,7 +187,7 @@ read_document(struct seal *s, struct store_read *r, const struct opened *parts,
 	if (rc == TD_OK && sealed.len != parts->total)
 		rc = damaged(parts->ad.appid, reterr);
 	if (rc == TD_OK)
-		rc = open_document(s, r, parts, sealed, &plain, reterr);
+		rc = open_document(s, parts, sealed, &plain, reterr);
 	if (rc == TD_OK)
 		rc = rec_cred_decode(plain.data, plain.len, doc, reterr);
 	td_buf_done(&all);
@@ -243,6 +221,7 @@ seal_cred_get(struct seal *s, struct store_read *r, const char *appid,
 		memset(doc, 0, sizeof(*doc));
 	} else if (doc != NULL) {
 		parts.ad = cred_ad(appid, head.serial);
+		parts.datakey = &head.datakey;
 		parts.total = head.total_len;
 		rc = read_document(s, r, &parts, doc, reterr);
 		if (rc != TD_OK)

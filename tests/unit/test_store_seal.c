@@ -4,6 +4,7 @@
 #include "test_store_support.h"
 
 #include "store/seal.h"
+#include "store/seal_cache.h"
 
 #include <pthread.h>
 #include <sys/stat.h>
@@ -370,13 +371,19 @@ test_a_new_data_key_is_noticed(void **state)
 	put_doc(&g, &head, &doc, &v);
 	seal_free(writer);
 	assert_int_equal(get_doc(f, f->seal, &back, &doc, &v), TD_OK);
-	/* And with the record of the key gone, a thread without a cache gets nothing. */
+	/* The document brings its key along: no cache and no other record is needed ... */
 	struct store_commit *c = store_commit_new(STORE_NORMAL);
 	store_commit_del(c, STORE_DATAKEY, "abc123", 6);
 	assert_int_equal(store_commit(f->s, c, NULL, NULL), TD_OK);
 	assert_int_equal(seal_new(td_env_system(), f->master, &writer, NULL), TD_OK);
-	assert_int_equal(get_doc(f, writer, &back, &doc, &v), TD_CORRUPT);
+	assert_int_equal(get_doc(f, writer, &back, &doc, &v), TD_OK);
 	seal_free(writer);
+	/* ... but the master key is. */
+	struct td_secret *wrong = td_secret_random(td_env_system(), 32);
+	assert_int_equal(seal_new(td_env_system(), wrong, &writer, NULL), TD_OK);
+	assert_int_equal(get_doc(f, writer, &back, &doc, &v), TD_CRYPTO);
+	seal_free(writer);
+	td_secret_free(wrong);
 }
 
 /* More tenants than the cache has places, from several threads, for the sanitizers. */
@@ -385,7 +392,7 @@ many_keys(void *arg)
 {
 	struct fixture *f = arg;
 
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < SEAL_CACHE_ENTRIES + 500; i++) {
 		struct rec_datakey dk;
 		struct seal_ad ad = { .table = STORE_SLOT, .serial = (uint64_t)i };
 		struct td_buf sealed;

@@ -174,6 +174,11 @@ test_crc32c_known_answers(void **state)
 	assert_int_equal(crc32c(0, b, sizeof(b)), 0x46dd794e);
 	assert_int_equal(crc32c(crc32c(0, b, 13), b + 13, 19), 0x46dd794e);
 	assert_int_equal(crc32c(0, "123456789", 9), 0xe3069283);
+	/* Both ways to it, at every length and alignment. */
+	for (size_t at = 0; at < 8; at++)
+		for (size_t len = 0; len <= sizeof(b) - at; len++)
+			assert_int_equal(crc32c(7, b + at, len),
+					 crc32c_by_tables(7, b + at, len));
 }
 
 static void
