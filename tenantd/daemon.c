@@ -23,6 +23,7 @@
 #define TENANTD_VERSION "0.1.0"
 #endif
 #define PRUNE_BATCH 5000
+#define TOKEN_PRUNE_PAUSE_MS (10 * 60 * 1000)
 #define PLAN_SETS_MAX 64
 
 static const struct td_log_ctx LOG = { .room = "main" };
@@ -43,6 +44,8 @@ struct daemon {
 	struct engine *engine;
 	struct denymap *denymap; /* NULL: no region has one */
 	struct api *api;
+	struct api_token_prune token_prune;
+	int64_t token_prune_mono; /* no sooner than this */
 };
 
 /* ---- pieces ---- */
@@ -597,12 +600,33 @@ daemon_reload(struct daemon *d)
 	td_log(TD_LOG_INFO, &LOG, "reloaded; %zu changed keys need a restart", restart);
 }
 
+/* A step per tick, and a pause after each round. */
+static void
+prune_tokens(struct daemon *d)
+{
+	int64_t now = td_mono_ms(td_env_system());
+	struct td_err err = { 0 };
+	unsigned pruned = 0;
+
+	if (now < d->token_prune_mono)
+		return;
+	if (api_prune_tokens(d->store, td_env_system(), &d->token_prune, &pruned, &err) !=
+	    TD_OK)
+		td_log_err(TD_LOG_ERR, &LOG, &err, "expired tokens cannot be pruned");
+	if (pruned > 0)
+		td_log(TD_LOG_INFO, &LOG, "%u expired tokens are pruned", pruned);
+	if (d->token_prune.after[0] == '\0')
+		d->token_prune_mono = now + TOKEN_PRUNE_PAUSE_MS;
+}
+
 void
 daemon_tick(struct daemon *d)
 {
 	int64_t from = td_now_ms(td_env_system()) - d->config.audit_keep;
 	struct td_err err = { 0 };
 	unsigned dropped = 0;
+
+	prune_tokens(d);
 
 	do {
 		if (store_audit_prune(d->store, from, d->config.audit_max_bytes,

@@ -18,7 +18,7 @@ void daemon_stop(struct daemon *d);
 /* Read the configuration again; what can be taken over is, what cannot is logged. A file
  * that does not pass changes nothing. */
 void daemon_reload(struct daemon *d);
-/* Housekeeping, to be called every few seconds: audit retention. */
+/* Housekeeping, to be called every few seconds: audit retention, expired tokens. */
 void daemon_tick(struct daemon *d);
 /* Check what a configuration refers to: key, plans, policies, and that they fit. */
 enum td_rc daemon_check(const struct config *config, struct td_yaml_report *report,

@@ -129,3 +129,21 @@ enum td_rc api_set_regions(struct api *api, const struct api_region *regions,
  */
 enum td_rc api_admin_token(struct store *store, const struct td_env *env,
 			   const char *path, struct td_err *reterr) TD_MUST_CHECK;
+
+/* How long an expired token is still listed. It is refused from its expiry on. */
+#define API_TOKEN_KEEP_MS (INT64_C(7) * 24 * 3600 * 1000)
+
+/* Where the walk over all tokens stands; zero at first. */
+struct api_token_prune {
+	char after[17];
+};
+/*
+ * Go a bounded step on the walk over all tokens: those that expired API_TOKEN_KEEP_MS ago or
+ * longer are deleted, in one STORE_RESERVE commit with an audit entry each; the very last
+ * token stays (see api_admin_token). *ret_pruned: how many. After the last token the walk
+ * begins again: at->after is then "". Fails as the store does; what was passed over comes up
+ * again in the next round. One thread per walk.
+ */
+enum td_rc api_prune_tokens(struct store *store, const struct td_env *env,
+			    struct api_token_prune *at, unsigned *ret_pruned,
+			    struct td_err *reterr) TD_MUST_CHECK;

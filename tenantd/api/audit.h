@@ -19,7 +19,9 @@
 	X(CREDENTIALS_UNCHANGED, 11, "credentials.unchanged")                            \
 	/* aggregated and lossy: refused logins of one address */                        \
 	X(LOGIN_REFUSED, 12, "login.refused")                                            \
-	X(ADMIN_TOKEN, 13, "token.first_admin")
+	X(ADMIN_TOKEN, 13, "token.first_admin")                                          \
+	/* by the daemon: expired API_TOKEN_KEEP_MS ago */                               \
+	X(TOKEN_PRUNE, 14, "token.prune")
 
 enum api_audit_action {
 #define API_AUDIT_ENUM(name, number, text) API_AUDIT_##name = number,

@@ -445,6 +445,17 @@ member_text(const struct reply_text *r, const char *name, char *out, size_t size
 }
 
 void
+expect_code(const struct reply_text *r, int status, const char *code)
+{
+	char got[64] = "";
+
+	if (r->status >= 400)
+		member_text(r, "code", got, sizeof(got));
+	if (r->status != status || strcmp(got, code) != 0)
+		fail_msg("wanted %d %s, got: %s", status, code, r->text);
+}
+
+void
 make_tenant(const struct bed *bed, const char *appid)
 {
 	static struct reply_text r;

@@ -63,6 +63,8 @@ void client_ask(int fd, const struct request *q);
 int ask(const struct bed *bed, const struct request *q, struct reply_text *ret);
 /* Text of a member "name":"..." in a body; fails the test when it is not there. */
 void member_text(const struct reply_text *r, const char *name, char *out, size_t size);
+/* Fails the test unless the answer has this status and, from 400 on, this code. */
+void expect_code(const struct reply_text *r, int status, const char *code);
 /* True when the peer has closed within ms. */
 bool client_closed(int fd, int ms);
 
