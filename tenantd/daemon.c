@@ -394,6 +394,7 @@ start_api(struct daemon *d, struct td_err *reterr)
 				.seal = d->seal,
 				.spools = d->spools,
 				.engine = d->engine,
+				.denymap = d->denymap,
 				.env = td_env_system(),
 				.regions = regions.items,
 				.region_count = regions.count,

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "engine/denymap.h"
 #include "engine/engine.h"
 #include "store/spool.h"
 
@@ -80,6 +81,7 @@ struct api_options {
 	struct seal *seal;
 	struct spool_set *spools; /* at least api_threads(threads) of them */
 	struct engine *engine;
+	struct denymap *denymap; /* until api_stop; NULL: there is none */
 	const struct td_env *env;
 	const struct api_region *regions; /* copied */
 	size_t region_count;

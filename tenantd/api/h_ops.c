@@ -4,7 +4,7 @@
  * Ready means: this process can serve credentials and take orders. That depends on local
  * things alone (store, spool, what main says), because pods get their credentials also
  * while every backend is down: a load balancer that took tenantd out then would make an
- * outage of it. Backends and a full store show as `degraded`; with ?strict=true they count.
+ * outage of it. Backends, deny maps and a full store show as `degraded`; with ?strict=true they count.
  */
 #include "internal.h"
 
@@ -73,6 +73,8 @@ check_local(struct req *r, struct checks *c)
 	store_read_end(read);
 	store_stats(api->store, &store);
 	check(c, "store", REQUIRED, rc == TD_OK ? NULL : td_rc_info(rc)->text);
+	check(c, "store writes", REQUIRED,
+	      store.broken ? "a write failed for good: restart on a sound disk" : NULL);
 	check(c, "store space", OPTIONAL,
 	      store.full ? "full: new tenants are refused" : NULL);
 	spool_stats(api->spools, &spool);
@@ -96,7 +98,34 @@ check_backends(struct req *r, struct checks *c)
 		snprintf(name, sizeof(name), "backend %s/%s (%s)", states[i].region,
 			 tenant_resource_text(states[i].resource), states[i].driver);
 		check(c, name, OPTIONAL,
-		      states[i].circuit_open ? "does not answer" : NULL);
+		      states[i].login_refused  ? "refuses tenantd's own login"
+		      : states[i].circuit_open ? "does not answer"
+					       : NULL);
+	}
+}
+
+static const char *
+denymap_trouble(const struct denymap_stats *s)
+{
+	if (s->write_failing)
+		return "the file cannot be written: the gateway has an old one";
+	if (s->signal_failing)
+		return "the gateway cannot be told of a change";
+	return s->known ? NULL : "not all tenants were looked at yet";
+}
+
+static void
+check_denymaps(struct req *r, struct checks *c)
+{
+	struct denymap_stats stats[ENGINE_REGIONS_MAX];
+	struct denymap *map = r->t->api->denymap;
+	size_t n = map == NULL ? 0 : denymap_stats(map, stats, ENGINE_REGIONS_MAX);
+
+	for (size_t i = 0; i < n; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "deny map %s", stats[i].region);
+		check(c, name, OPTIONAL, denymap_trouble(&stats[i]));
 	}
 }
 
@@ -112,6 +141,7 @@ h_readyz(struct req *r)
 	td_buf_str(b, "{\"checks\":[");
 	check_local(r, &c);
 	check_backends(r, &c);
+	check_denymaps(r, &c);
 	ok = c.ready && !(c.degraded && strict != NULL && strcmp(strict, "true") == 0);
 	td_buf_fmt(b, "],\"ready\":%s,\"degraded\":%s}\n", c.ready ? "true" : "false",
 		   c.degraded ? "true" : "false");

@@ -223,6 +223,7 @@ struct api {
 	struct seal *seal;
 	struct spool_set *spools;
 	struct engine *engine;
+	struct denymap *denymap;
 	const struct td_env *env;
 	struct api_limits limits;
 	enum api_audit_reads audit_reads;

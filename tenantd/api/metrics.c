@@ -204,7 +204,12 @@ render_store(struct api *api, struct td_buf *b)
 	const struct figure figures[] = {
 		{ "tenantd_store_used_bytes", GAUGE, "Pages in use.", s.used_bytes },
 		{ "tenantd_store_max_bytes", GAUGE, "Configured ceiling.", s.max_bytes },
+		{ "tenantd_store_reserve_bytes", GAUGE,
+		  "Of the ceiling, kept for suspend, delete, revoke and the audit.",
+		  s.reserve_bytes },
 		{ "tenantd_store_file_bytes", GAUGE, "Size of the file.", s.file_bytes },
+		{ "tenantd_store_free_bytes", GAUGE, "Free on the file system.",
+		  s.free_bytes },
 		{ "tenantd_store_commits_total", COUNTER, "Durable commits.", s.commits },
 		{ "tenantd_store_conflicts_total", COUNTER,
 		  "Commits dropped by a precondition.", s.conflicts },
@@ -212,6 +217,9 @@ render_store(struct api *api, struct td_buf *b)
 		  "Commits that failed otherwise.", s.failures },
 		{ "tenantd_store_queue", GAUGE, "Commits waiting.", s.queue },
 		{ "tenantd_store_full", GAUGE, "1: refused for want of space.", s.full },
+		{ "tenantd_store_broken", GAUGE,
+		  "1: a write failed for good; nothing is stored until a restart.",
+		  s.broken },
 		{ "tenantd_store_ballast_used", GAUGE, "1: the ballast file is given up.",
 		  s.ballast_used },
 		{ "tenantd_spool_appended_total", COUNTER, "Audit entries spooled.",
@@ -239,6 +247,8 @@ render_engine(struct api *api, struct td_buf *b)
 	const struct figure figures[] = {
 		{ "tenantd_engine_active", GAUGE, "Tenants with something left to do.",
 		  s.active },
+		{ "tenantd_engine_stuck", GAUGE,
+		  "Of these, foreign or failed 8 times in a row and more.", s.stuck },
 		{ "tenantd_engine_steps_total", COUNTER, "Looks at a tenant.", s.steps },
 		{ "tenantd_engine_actions_total", COUNTER, "Driver calls begun.",
 		  s.actions },
@@ -259,16 +269,16 @@ render_engine(struct api *api, struct td_buf *b)
 			   tenant_phase_text((enum rec_phase)p), s.by_phase[p]);
 }
 
-/* One family over all backends. */
-struct backend_family {
+/* One family over all regions, or their backends. */
+struct region_family {
 	const char *name, *type, *help;
 };
 
 static uint64_t
 backend_value(const struct engine_backend_state *s, size_t which)
 {
-	const uint64_t values[] = { s->circuit_open, s->running, s->queued, s->calls,
-				    s->failures };
+	const uint64_t values[] = { s->circuit_open, s->login_refused, s->running,
+				    s->queued,	     s->calls,	       s->failures };
 
 	return values[which];
 }
@@ -276,9 +286,11 @@ backend_value(const struct engine_backend_state *s, size_t which)
 static void
 render_backends(struct api *api, struct td_buf *b)
 {
-	static const struct backend_family families[] = {
+	static const struct region_family families[] = {
 		{ "tenantd_backend_circuit_open", "gauge",
 		  "1: the backend does not answer." },
+		{ "tenantd_backend_login_refused", "gauge",
+		  "1: the backend refused tenantd's own login when last asked." },
 		{ "tenantd_backend_running", "gauge", "Calls under way." },
 		{ "tenantd_backend_queued", "gauge", "Calls waiting for a worker." },
 		{ "tenantd_backend_calls_total", "counter", "Driver calls ended." },
@@ -309,6 +321,46 @@ render_backends(struct api *api, struct td_buf *b)
 			   states[i].call_us_sum % 1000000);
 }
 
+/* ---- deny maps ---- */
+
+static uint64_t
+denymap_value(const struct denymap_stats *s, size_t which)
+{
+	const uint64_t values[] = { s->entries,	       s->known,  s->write_failing,
+				    s->signal_failing, s->writes, s->signals };
+
+	return values[which];
+}
+
+static void
+render_denymaps(struct api *api, struct td_buf *b)
+{
+	static const struct region_family families[] = {
+		{ "tenantd_denymap_entries", "gauge",
+		  "Tenants that the region's gateway is to keep out." },
+		{ "tenantd_denymap_known", "gauge",
+		  "1: all tenants were looked at since the start." },
+		{ "tenantd_denymap_write_failing", "gauge",
+		  "1: the file is not what it should be." },
+		{ "tenantd_denymap_signal_failing", "gauge",
+		  "1: the gateway could not be told of a change yet." },
+		{ "tenantd_denymap_writes_total", "counter", "New files." },
+		{ "tenantd_denymap_signals_total", "counter",
+		  "Reloads that the gateway was asked for." },
+	};
+	struct denymap_stats stats[ENGINE_REGIONS_MAX];
+	size_t n = api->denymap == NULL
+			   ? 0
+			   : denymap_stats(api->denymap, stats, ENGINE_REGIONS_MAX);
+
+	for (size_t f = 0; n > 0 && f < sizeof(families) / sizeof(families[0]); f++) {
+		family(b, families[f].name, families[f].type, families[f].help);
+		for (size_t i = 0; i < n; i++)
+			td_buf_fmt(b, "%s{region=\"%s\"} %" PRIu64 "\n", families[f].name,
+				   stats[i].region, denymap_value(&stats[i], f));
+	}
+}
+
 void
 metrics_render(struct api *api, struct td_buf *b)
 {
@@ -318,4 +370,5 @@ metrics_render(struct api *api, struct td_buf *b)
 	render_store(api, b);
 	render_engine(api, b);
 	render_backends(api, b);
+	render_denymaps(api, b);
 }

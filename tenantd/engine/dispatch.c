@@ -123,9 +123,20 @@ entry_verified(struct engine *e, struct entry *n)
 }
 
 static void
+entry_stuck(struct engine *e, struct entry *n, bool stuck)
+{
+	if (n->stuck)
+		e->stuck--;
+	if (stuck)
+		e->stuck++;
+	n->stuck = stuck;
+}
+
+static void
 entry_drop(struct engine *e, struct entry *n)
 {
 	entry_verified(e, n);
+	entry_stuck(e, n, false);
 	heap_remove(e, n);
 	HASH_DEL(e->entries, n);
 	free(n);
@@ -253,6 +264,20 @@ run_step(struct look *l)
 	}
 }
 
+/* Nothing moves here by itself, as far as the records say. */
+static bool
+look_found_stuck(const struct look *l)
+{
+	for (int r = 0; r < DRV_RESOURCE_COUNT && l->ev.v.exists; r++) {
+		const struct rec_resource *rec = &l->ev.v.part[r].rec;
+
+		if (rec->failures >= ENGINE_STUCK_AFTER ||
+		    rec->cond[REC_COND_FOREIGN].status != 0)
+			return true;
+	}
+	return false;
+}
+
 /* The look is over: when is the next one? */
 static void
 schedule(struct look *l, bool again)
@@ -264,6 +289,7 @@ schedule(struct look *l, bool again)
 	HASH_FIND_STR(e->entries, l->appid, n);
 	if (n != NULL) {
 		n->committing = false;
+		entry_stuck(e, n, look_found_stuck(l));
 		if (l->verify) {
 			if (l->verify_done && n->busy == 0)
 				entry_verified(e, n);

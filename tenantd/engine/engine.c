@@ -130,6 +130,7 @@ engine_stats(struct engine *e, struct engine_stats *ret)
 {
 	pthread_mutex_lock(&e->lock);
 	ret->active = HASH_COUNT(e->entries);
+	ret->stuck = e->stuck;
 	pthread_mutex_unlock(&e->lock);
 	for (int p = 0; p <= REC_DELETED; p++) {
 		long long n = atomic_load(&e->by_phase[p]);

@@ -16,6 +16,7 @@
 #include "tenant/tenant.h"
 
 #define ENGINE_REGIONS_MAX 32
+#define ENGINE_STUCK_AFTER 8
 
 struct engine;
 
@@ -108,6 +109,7 @@ struct engine_backend_state {
 	const char *driver;
 	bool circuit_open;
 	unsigned running, queued;
+	bool login_refused; /* of tenantd itself, by the last call or probe with an answer */
 	uint64_t calls, failures;
 	uint64_t call_us_sum;
 };
@@ -116,6 +118,8 @@ size_t engine_backends(struct engine *e, struct engine_backend_state *out, size_
 
 struct engine_stats {
 	uint64_t active; /* tenants in memory with something left to do */
+	uint64_t stuck;	 /* of these: with a resource that is foreign, or that failed
+			  * ENGINE_STUCK_AFTER times in a row */
 	uint64_t by_phase[REC_DELETED + 1]; /* counted from the store, at most 10 s old */
 	uint64_t steps, actions, conflicts, retries, verified, drifts;
 };

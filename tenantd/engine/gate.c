@@ -34,6 +34,7 @@ account(struct engine *e, struct backend *b, enum td_rc rc, int64_t took_ms)
 	b->running--;
 	b->calls++;
 	b->call_us_sum += (uint64_t)took_ms * 1000;
+	backend_note_login(b, rc);
 	if (!backend_is_ill(rc)) {
 		b->failures_in_row = 0;
 	} else {

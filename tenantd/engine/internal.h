@@ -48,6 +48,7 @@ struct backend {
 	unsigned failures_in_row;
 	bool open;
 	bool probing;
+	bool login_refused;
 	int64_t pause_ms;
 	int64_t probe_at_mono;
 	unsigned running, queued;
@@ -64,6 +65,7 @@ struct entry {
 	bool committing;   /* a step's commit is under way */
 	bool again;	   /* touched meanwhile: look once more */
 	bool kick;	   /* ignore backoff once */
+	bool stuck;	   /* counted in engine.stuck */
 	bool verify;	   /* look for drift when settled */
 	bool verify_last;  /* the last slice of it is under way */
 	char verify_after[DRV_BUCKET_NAME_SIZE];
@@ -95,6 +97,7 @@ struct engine {
 	size_t heap_len, heap_cap;
 	atomic_bool stopping;
 	unsigned verifying;    /* entries with `verify` set */
+	unsigned stuck;	       /* entries with `stuck` set */
 	unsigned commits_open; /* step commits whose callback is still to come */
 	bool counting_began;
 
@@ -176,6 +179,8 @@ enum td_rc engine_backends_start(struct engine *e, unsigned budget,
 void engine_backends_stop(struct engine *e);
 struct backend *engine_backend(struct engine *e, const char *region, enum drv_resource r);
 bool backend_blocked(struct backend *b);
+/* What a call or probe says of tenantd's own login; under the lock. */
+void backend_note_login(struct backend *b, enum td_rc rc);
 /* Takes the action over. false: could not be queued, then the action is freed. */
 bool engine_run_action(struct engine *e, const char *appid, struct backend *b,
 		       struct tenant_action *action);

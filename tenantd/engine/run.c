@@ -40,6 +40,14 @@ backend_blocked(struct backend *b)
 	return open;
 }
 
+/* Only an answer says something. */
+void
+backend_note_login(struct backend *b, enum td_rc rc)
+{
+	if (rc != TD_UNREACHABLE && rc != TD_TIMEOUT)
+		b->login_refused = rc == TD_BACKEND_AUTH;
+}
+
 /* ---- one action ---- */
 
 static enum td_rc
@@ -275,6 +283,7 @@ probe_run(void *ctx)
 
 	pthread_mutex_lock(&b->lock);
 	b->probing = false;
+	backend_note_login(b, rc);
 	if (rc == TD_OK) {
 		b->open = false;
 		b->failures_in_row = 0;
@@ -399,6 +408,7 @@ engine_backends(struct engine *e, struct engine_backend_state *out, size_t max)
 					.resource = (enum drv_resource)r,
 					.driver = b->driver->name,
 					.circuit_open = b->open,
+					.login_refused = b->login_refused,
 					.running = b->running,
 					.queued = b->queued,
 					.calls = b->calls,

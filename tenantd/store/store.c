@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define MARK_NAME "instance"
@@ -265,11 +266,15 @@ void
 store_stats(struct store *s, struct store_stats *ret_stats)
 {
 	struct stat st = { 0 };
+	struct statvfs fs = { 0 };
 
+	(void)fstatvfs(s->dir_fd, &fs);
 	(void)fstatat(s->dir_fd, DATA_NAME, &st, AT_SYMLINK_NOFOLLOW);
 	*ret_stats = (struct store_stats){
 		.used_bytes = atomic_load(&s->used_bytes),
 		.max_bytes = s->max_bytes,
+		.reserve_bytes = s->reserve_bytes,
+		.free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize,
 		.file_bytes = (uint64_t)st.st_size,
 		.commits = atomic_load(&s->commits),
 		.conflicts = atomic_load(&s->conflicts),

@@ -171,12 +171,14 @@ enum td_rc store_audit_prune(struct store *s, int64_t keep_from_ms, uint64_t max
 struct store_stats {
 	uint64_t used_bytes; /* pages in use, control environment */
 	uint64_t max_bytes;
+	uint64_t reserve_bytes; /* of max_bytes, for STORE_RESERVE commits */
 	uint64_t file_bytes;
-	uint64_t commits;   /* durable ones */
-	uint64_t conflicts; /* dropped by a precondition */
-	uint64_t failures;  /* dropped by anything else */
-	uint64_t queue;	    /* commits waiting now */
-	bool full;	    /* the last normal commit was refused for space */
+	uint64_t free_bytes; /* of the file system, for this user */
+	uint64_t commits;    /* durable ones */
+	uint64_t conflicts;  /* dropped by a precondition */
+	uint64_t failures;   /* dropped by anything else */
+	uint64_t queue;	     /* commits waiting now */
+	bool full;	     /* the last normal commit was refused for space */
 	bool ballast_used;
 	bool broken; /* a write or fsync failed for good: every commit is TD_IO until a restart
 		      * on a sound disk. Reads go on. */

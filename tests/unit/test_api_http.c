@@ -1,5 +1,5 @@
 /*
- * The API over real sockets: statuses, headers, bodies, lists, health.
+ * The API over real sockets: statuses, headers, bodies, lists.
  */
 #include "test_api_support.h"
 
@@ -323,22 +323,6 @@ test_list_and_audit(void **state)
 	assert_null(strstr(r.text, "\"next\":null"));
 }
 
-static void
-test_ops(void **state)
-{
-	(void)state;
-	ask(bed, &(struct request){ .method = "GET", .path = "/readyz" }, &r);
-	assert_int_equal(r.status, 200);
-	assert_non_null(strstr(r.text, "\"ready\":true"));
-	ask(bed, &(struct request){ .method = "GET", .path = "/metrics?x=1" }, &r);
-	assert_int_equal(r.status, 200);
-	assert_non_null(
-		strstr(r.text, "tenantd_http_requests_total{route=\"getReadiness\""));
-	ask(bed, &(struct request){ .method = "GET", .path = "/openapi.yaml" }, &r);
-	assert_int_equal(r.status, 200);
-	assert_non_null(strstr(r.text, "openapi: 3"));
-}
-
 int
 main(void)
 {
@@ -349,7 +333,6 @@ main(void)
 		cmocka_unit_test(test_refused_bodies),
 		cmocka_unit_test(test_chunked_body_over_its_ceiling),
 		cmocka_unit_test(test_list_and_audit),
-		cmocka_unit_test(test_ops),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -18,6 +18,7 @@
 static pthread_mutex_t hold_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t hold_cond = PTHREAD_COND_INITIALIZER;
 static bool held;
+static enum td_rc failing;
 
 void
 bed_hold(void)
@@ -36,22 +37,35 @@ bed_release(void)
 	pthread_mutex_unlock(&hold_lock);
 }
 
-static void
-wait_while_held(void)
+void
+bed_fail(enum td_rc rc)
+{
+	pthread_mutex_lock(&hold_lock);
+	failing = rc;
+	pthread_mutex_unlock(&hold_lock);
+}
+
+/* Wait while held; then what is to be said. */
+static enum td_rc
+scripted_answer(struct td_err *e)
 {
 	pthread_mutex_lock(&hold_lock);
 	while (held)
 		pthread_cond_wait(&hold_cond, &hold_lock);
+	enum td_rc rc = failing;
 	pthread_mutex_unlock(&hold_lock);
+	return rc == TD_OK ? rc : td_err_set(e, rc, "as scripted");
 }
 
 static enum td_rc
 scripted_observe(struct driver *d, const struct drv_call *c, struct drv_result *r,
 		 struct td_err *e)
 {
+	enum td_rc rc = scripted_answer(e);
+
 	(void)d;
-	(void)e;
-	wait_while_held();
+	if (rc != TD_OK)
+		return rc;
 	r->presence = c->claimed ? DRV_OURS : DRV_ABSENT;
 	for (size_t i = 0; i < c->bucket_count; i++)
 		c->buckets[i].presence = c->buckets[i].claimed ? DRV_OURS : DRV_ABSENT;
@@ -62,9 +76,11 @@ static enum td_rc
 scripted_ensure(struct driver *d, const struct drv_call *c, struct drv_result *r,
 		struct td_err *e)
 {
+	enum td_rc rc = scripted_answer(e);
+
 	(void)d;
-	(void)e;
-	wait_while_held();
+	if (rc != TD_OK)
+		return rc;
 	r->presence = DRV_OURS;
 	for (size_t i = 0; i < c->bucket_count; i++) {
 		struct drv_bucket *b = &c->buckets[i];
@@ -84,12 +100,13 @@ static enum td_rc
 scripted_remove(struct driver *d, const struct drv_call *c, struct drv_result *r,
 		struct td_err *e)
 {
+	enum td_rc rc = scripted_answer(e);
+
 	(void)d;
 	(void)c;
-	(void)e;
-	wait_while_held();
-	r->presence = DRV_ABSENT;
-	return TD_OK;
+	if (rc == TD_OK)
+		r->presence = DRV_ABSENT;
+	return rc;
 }
 
 static enum td_rc
@@ -97,8 +114,7 @@ scripted_probe(struct driver *d, int64_t deadline, struct td_err *e)
 {
 	(void)d;
 	(void)deadline;
-	(void)e;
-	return TD_OK;
+	return scripted_answer(e);
 }
 
 static void
@@ -204,6 +220,22 @@ start_engine(struct bed *bed)
 }
 
 static void
+start_denymap(struct bed *bed)
+{
+	char file[96];
+	const struct denymap_target target = { .region = "default", .file = file };
+	struct td_err err = { 0 };
+
+	snprintf(file, sizeof(file), "%s/gateway/deny.map", bed->dir);
+	must(denymap_start(&(struct denymap_options){ .store = bed->store,
+						      .env = td_env_system(),
+						      .targets = &target,
+						      .target_count = 1 },
+			   &bed->denymap, &err),
+	     &err);
+}
+
+static void
 read_token(struct bed *bed)
 {
 	char path[96];
@@ -240,6 +272,8 @@ bed_new(const struct bed_options *opt)
 	assert_non_null(mkdtemp(bed->dir));
 	open_storage(bed, opt, path, sizeof(path));
 	start_engine(bed);
+	if (opt->deny_map)
+		start_denymap(bed);
 	snprintf(path, sizeof(path), "%s/admin.token", bed->dir);
 	must(api_admin_token(bed->store, td_env_system(), path, &err), &err);
 	read_token(bed);
@@ -252,6 +286,7 @@ bed_new(const struct bed_options *opt)
 					    .seal = bed->seal,
 					    .spools = bed->spools,
 					    .engine = bed->engine,
+					    .denymap = bed->denymap,
 					    .env = td_env_system(),
 					    .regions = &region,
 					    .region_count = 1,
@@ -277,11 +312,14 @@ remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 void
 bed_free(struct bed *bed)
 {
+	bed_fail(TD_OK);
 	bed_release();
 	api_stop(bed->api);
 	engine_free(bed->engine);
+	denymap_stop(bed->denymap);
 	spool_close(bed->spools);
 	store_close(bed->store);
+	denymap_free(bed->denymap);
 	api_free(bed->api);
 	seal_free(bed->seal);
 	plan_set_free(bed->plans);

@@ -22,6 +22,7 @@ struct bed {
 	struct spool_set *spools;
 	struct plan_set *plans;
 	struct engine *engine;
+	struct denymap *denymap; /* or NULL */
 	struct api *api;
 	uint16_t port;
 };
@@ -31,6 +32,7 @@ struct bed_options {
 	enum api_audit_reads audit_reads;
 	uint32_t spool_bytes; /* 0: 1 MiB */
 	unsigned threads;     /* 0: 1 */
+	bool deny_map; /* keep one: <dir>/gateway/deny.map; the folder is not made */
 };
 
 struct bed *bed_new(const struct bed_options *opt);
@@ -38,6 +40,8 @@ void bed_free(struct bed *bed);
 /* Driver calls wait while held. */
 void bed_hold(void);
 void bed_release(void);
+/* Driver calls and probes fail so, until it is TD_OK again. */
+void bed_fail(enum td_rc rc);
 
 /* ---- a client that sees every byte ---- */
 
