@@ -4,7 +4,8 @@
  * Ready means: this process can serve credentials and take orders. That depends on local
  * things alone (store, spool, what main says), because pods get their credentials also
  * while every backend is down: a load balancer that took tenantd out then would make an
- * outage of it. Backends, deny maps and a full store show as `degraded`; with ?strict=true they count.
+ * outage of it. Backends, deny maps and a full store show as `degraded`; with ?strict=true
+ * they count.
  */
 #include "internal.h"
 
