@@ -43,7 +43,9 @@ class Tenant:
             Bucket=f"{self.appid}-data", Key="k", Body=b"v")
 
     def works(self):
-        assert self.anonymous("PUT", data=OBJECT).status_code == 200
+        # Created is told a moment before nginx has taken over the deny map.
+        wait_until(lambda: self.anonymous("PUT", data=OBJECT).status_code == 200, 30,
+                   "the gateway lets the tenant in")
         reply = self.anonymous()
         assert reply.content == OBJECT and line_of(self.gateway, reply.headers)["upstream"]
         headers = self.keyed()["ResponseMetadata"]["HTTPHeaders"]

