@@ -71,7 +71,7 @@ def test_a_full_file_system(testbed, small_disk, new_appid):
     for appid in appids:
         assert api.credentials(token=tokens[appid]) == before[appid]
     expect(api.post(f"/v1/tenants/{appids[0]}/suspend"), 200, 202)
-    api.wait_phase(appids[0], "Suspended", 30)
+    api.wait_phase(appids[0], "Suspended", 300)
     check.dead(before[appids[0]])
     daemon.kill()
     daemon.start()
