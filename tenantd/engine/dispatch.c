@@ -472,9 +472,7 @@ look(struct engine *e, struct look *l)
 		return;
 	}
 	/* A result that could not be stored would only be asked for again and again. */
-	struct store_stats stats;
-	store_stats(e->store, &stats);
-	if (stats.full && l->ev.v.exists && l->ev.v.rec.suspend == 0 &&
+	if (store_full(e->store) && l->ev.v.exists && l->ev.v.rec.suspend == 0 &&
 	    l->ev.v.rec.phase != REC_DELETING) {
 		schedule_later(e, l->appid);
 		look_free(l);

@@ -149,14 +149,23 @@ env_extend(struct env *e, uint64_t pages)
 }
 
 bool
-env_space_tight(const struct env *e, uint64_t bytes)
+env_free_bytes(const struct env *e, uint64_t *ret_bytes)
 {
 	struct statvfs fs;
 	int fd;
 
 	if (mdb_env_get_fd(e->mdb, &fd) != 0 || fstatvfs(fd, &fs) != 0)
 		return false;
-	return (uint64_t)fs.f_bavail * fs.f_frsize < bytes;
+	*ret_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+	return true;
+}
+
+bool
+env_space_tight(const struct env *e, uint64_t bytes)
+{
+	uint64_t left;
+
+	return env_free_bytes(e, &left) && left < bytes;
 }
 
 enum td_rc

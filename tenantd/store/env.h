@@ -77,6 +77,8 @@ uint64_t env_used_pages(const struct env *e, MDB_txn *txn);
 /* Make sure that the file reaches `pages` beyond its last used page, with blocks behind it.
  * 0, or the errno (ENOSPC, EDQUOT, EFBIG: full). */
 int env_extend(struct env *e, uint64_t pages);
+/* What the file system has to give to this user; false (and nothing) when it does not say. */
+bool env_free_bytes(const struct env *e, uint64_t *ret_bytes);
 /* True when the file system has less than `bytes` to give. */
 bool env_space_tight(const struct env *e, uint64_t bytes);
 

@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define MARK_NAME "instance"
@@ -262,25 +261,31 @@ store_watch(struct store *s, store_watch_fn fn, void *ctx)
 	return rc;
 }
 
+bool
+store_full(const struct store *s)
+{
+	return atomic_load(&s->full);
+}
+
 void
 store_stats(struct store *s, struct store_stats *ret_stats)
 {
 	struct stat st = { 0 };
-	struct statvfs fs = { 0 };
+	uint64_t left = 0;
 
-	(void)fstatvfs(s->dir_fd, &fs);
+	(void)env_free_bytes(&s->control, &left);
 	(void)fstatat(s->dir_fd, DATA_NAME, &st, AT_SYMLINK_NOFOLLOW);
 	*ret_stats = (struct store_stats){
 		.used_bytes = atomic_load(&s->used_bytes),
 		.max_bytes = s->max_bytes,
 		.reserve_bytes = s->reserve_bytes,
-		.free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize,
+		.free_bytes = left,
 		.file_bytes = (uint64_t)st.st_size,
 		.commits = atomic_load(&s->commits),
 		.conflicts = atomic_load(&s->conflicts),
 		.failures = atomic_load(&s->failures),
 		.queue = atomic_load(&s->queued),
-		.full = atomic_load(&s->full),
+		.full = store_full(s),
 		.ballast_used = atomic_load(&s->ballast_used),
 		.broken = atomic_load(&s->broken),
 	};

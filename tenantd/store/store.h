@@ -183,4 +183,7 @@ struct store_stats {
 	bool broken; /* a write or fsync failed for good: every commit is TD_IO until a restart
 		      * on a sound disk. Reads go on. */
 };
+/* Asks the file system: for people and metrics, not for every step of the work. */
 void store_stats(struct store *s, struct store_stats *ret_stats);
+/* The member `full` alone, from memory. Any thread. */
+bool store_full(const struct store *s);
