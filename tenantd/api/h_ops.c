@@ -119,8 +119,7 @@ static void
 check_denymaps(struct req *r, struct checks *c)
 {
 	struct denymap_stats stats[ENGINE_REGIONS_MAX];
-	struct denymap *map = r->t->api->denymap;
-	size_t n = map == NULL ? 0 : denymap_stats(map, stats, ENGINE_REGIONS_MAX);
+	size_t n = denymap_stats(r->t->api->denymap, stats, ENGINE_REGIONS_MAX);
 
 	for (size_t i = 0; i < n; i++) {
 		char name[64];

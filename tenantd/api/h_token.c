@@ -9,15 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static size_t
-tenant_key(const struct rec_token *rec, unsigned char out[STORE_KEY_MAX])
-{
-	size_t len = rec_key_prefix(rec->appid, out);
-
-	memcpy(out + len, rec->id, strlen(rec->id));
-	return len + strlen(rec->id);
-}
-
 static void
 audit_token(struct req *r, struct store_commit *c, enum api_audit_action action,
 	    const struct rec_token *rec)
@@ -129,7 +120,8 @@ commit_token(struct req *r, const unsigned char hash[TD_SHA256_LEN])
 		/* A deletion that ends meanwhile must not leave a token behind. */
 		store_commit_expect(c, STORE_TOMBSTONE, key,
 				    rec_key_appid(rec->appid, key), 0);
-		store_commit_put(c, STORE_TOKEN_TENANT, key, tenant_key(rec, key), hash,
+		store_commit_put(c, STORE_TOKEN_TENANT, key,
+				 rec_key_token_tenant(rec->appid, rec->id, key), hash,
 				 TD_SHA256_LEN);
 	}
 	audit_token(r, c, API_AUDIT_TOKEN_CREATE, rec);
@@ -322,10 +314,23 @@ deleted(struct req *r)
 }
 
 void
+token_remove(struct store_commit *c, const struct rec_token *rec,
+	     const unsigned char hash[TD_SHA256_LEN], uint64_t version)
+{
+	unsigned char key[STORE_KEY_MAX];
+
+	store_commit_expect(c, STORE_TOKEN_ID, rec->id, strlen(rec->id), version);
+	store_commit_del(c, STORE_TOKEN_ID, rec->id, strlen(rec->id));
+	store_commit_del(c, STORE_TOKEN, hash, TD_SHA256_LEN);
+	if (rec->appid[0] != '\0')
+		store_commit_del(c, STORE_TOKEN_TENANT, key,
+				 rec_key_token_tenant(rec->appid, rec->id, key));
+}
+
+void
 h_token_delete(struct req *r)
 {
 	struct store_commit *c = NULL;
-	unsigned char key[STORE_KEY_MAX];
 	struct found f;
 	struct td_err err;
 	enum td_rc rc = find_id(r, &f, &err);
@@ -339,16 +344,10 @@ h_token_delete(struct req *r)
 	if (rc == TD_OK && (c = store_commit_new(STORE_RESERVE)) == NULL)
 		rc = td_err_set(&err, TD_NOMEM, "commit");
 	if (rc == TD_OK) {
-		store_commit_expect(c, STORE_TOKEN_ID, f.rec.id, strlen(f.rec.id),
-				    f.version);
-		store_commit_del(c, STORE_TOKEN_ID, f.rec.id, strlen(f.rec.id));
-		store_commit_del(c, STORE_TOKEN, f.hash, sizeof(f.hash));
-		if (f.rec.appid[0] != '\0') {
-			store_commit_del(c, STORE_TOKEN_TENANT, key,
-					 tenant_key(&f.rec, key));
-			/* Its long polls look again, and find it gone. */
+		token_remove(c, &f.rec, f.hash, f.version);
+		/* Its long polls look again, and find it gone. */
+		if (f.rec.appid[0] != '\0')
 			store_commit_touch(c, f.rec.appid);
-		}
 		audit_token(r, c, API_AUDIT_TOKEN_DELETE, &f.rec);
 		rc = req_commit(r, c, deleted);
 	}

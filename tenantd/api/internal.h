@@ -330,6 +330,12 @@ enum td_rc auth_request(struct req *r, struct td_err *reterr) TD_MUST_CHECK;
 /* The same token once more, after a wait: it may have been revoked. */
 enum td_rc auth_again(struct req *r, struct td_err *reterr) TD_MUST_CHECK;
 
+/* ---- h_token.c ---- */
+/* Delete a token's record and both entries of it in indexes, on the condition that the entry
+ * by id still has this version. */
+void token_remove(struct store_commit *c, const struct rec_token *rec,
+		  const unsigned char hash[TD_SHA256_LEN], uint64_t version);
+
 /* ---- agg.c ---- */
 struct agg_key {
 	enum api_audit_action action;

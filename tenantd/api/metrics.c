@@ -349,9 +349,7 @@ render_denymaps(struct api *api, struct td_buf *b)
 		  "Reloads that the gateway was asked for." },
 	};
 	struct denymap_stats stats[ENGINE_REGIONS_MAX];
-	size_t n = api->denymap == NULL
-			   ? 0
-			   : denymap_stats(api->denymap, stats, ENGINE_REGIONS_MAX);
+	size_t n = denymap_stats(api->denymap, stats, ENGINE_REGIONS_MAX);
 
 	for (size_t f = 0; n > 0 && f < sizeof(families) / sizeof(families[0]); f++) {
 		family(b, families[f].name, families[f].type, families[f].help);

@@ -33,16 +33,10 @@ take(struct prune *p, const struct rec_token *rec, const unsigned char *hash,
 	struct rec_audit entry = { .time_ms = p->now_ms,
 				   .action = API_AUDIT_TOKEN_PRUNE,
 				   .count = 1 };
-	unsigned char key[STORE_KEY_MAX];
 
 	/* Whoever deletes it meanwhile has changed the index: then nothing of this is done,
 	 * and the next pass does the rest. */
-	store_commit_expect(p->commit, STORE_TOKEN_ID, rec->id, strlen(rec->id), version);
-	store_commit_del(p->commit, STORE_TOKEN_ID, rec->id, strlen(rec->id));
-	store_commit_del(p->commit, STORE_TOKEN, hash, TD_SHA256_LEN);
-	if (rec->appid[0] != '\0')
-		store_commit_del(p->commit, STORE_TOKEN_TENANT, key,
-				 rec_key_token_tenant(rec->appid, rec->id, key));
+	token_remove(p->commit, rec, hash, version);
 	memcpy(entry.appid, rec->appid, sizeof(entry.appid));
 	memcpy(entry.object, rec->id, sizeof(rec->id));
 	memcpy(entry.detail, "expired", sizeof("expired"));

@@ -642,6 +642,8 @@ denymap_free(struct denymap *d)
 size_t
 denymap_stats(struct denymap *d, struct denymap_stats *out, size_t max)
 {
+	if (d == NULL)
+		return 0;
 	for (size_t i = 0; i < d->target_count && i < max; i++) {
 		struct target *t = &d->targets[i];
 

@@ -53,7 +53,7 @@ struct denymap_stats {
 	bool signal_failing; /* the gateway could not be told yet */
 	uint64_t writes, signals;
 };
-/* Fills at most max, returns how many there are. */
+/* Fills at most max, returns how many there are; NULL has none. */
 size_t denymap_stats(struct denymap *d, struct denymap_stats *out, size_t max);
 
 /* ---- the pure parts ---- */
