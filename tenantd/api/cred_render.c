@@ -108,23 +108,12 @@ plain(const char *s, size_t len)
 	return true;
 }
 
-#define EACH_BYTE(v) (UINT64_C(0x0101010101010101) * (v))
-#define ANY_ZERO(v) (((v)-EACH_BYTE(1)) & ~(v))
-
-/* The same for JSON alone: printable ASCII but quote and backslash; eight at a time. */
+/* The same for JSON alone: printable ASCII but quote and backslash. */
 static bool
 plain_json(const char *s, size_t len)
 {
-	uint64_t v, bad = 0;
-
-	for (; len >= 8; s += 8, len -= 8) {
-		memcpy(&v, s, sizeof(v));
-		bad |= ((v - EACH_BYTE(' ')) & ~v) | (v + EACH_BYTE(1)) | v |
-		       ANY_ZERO(v ^ EACH_BYTE('"')) | ANY_ZERO(v ^ EACH_BYTE('\\'));
-	}
-	for (; len > 0; s++, len--)
-		bad |= *s < ' ' || *s > '~' || *s == '"' || *s == '\\' ? 0x80U : 0U;
-	return (bad & EACH_BYTE(0x80)) == 0;
+	return td_printable(s, len, ' ') && memchr(s, '"', len) == NULL &&
+	       memchr(s, '\\', len) == NULL;
 }
 
 static void

@@ -246,6 +246,24 @@ utf8_len(const unsigned char *s, size_t left)
 	return n;
 }
 
+#define EACH_BYTE(v) (UINT64_C(0x0101010101010101) * (v))
+
+/* The highest bit of a byte of `bad` is set when that byte is out of range, or when a borrow or
+ * carry came from one that is. */
+bool
+td_printable(const char *s, size_t len, char least)
+{
+	uint64_t v, low = EACH_BYTE((unsigned char)least), bad = 0;
+
+	for (; len >= 8; s += 8, len -= 8) {
+		memcpy(&v, s, sizeof(v));
+		bad |= ((v - low) & ~v) | (v + EACH_BYTE(1)) | v;
+	}
+	for (; len > 0; s++, len--)
+		bad |= *s < least || *s > '~' ? 0x80U : 0U;
+	return (bad & EACH_BYTE(0x80)) == 0;
+}
+
 static void
 json_ascii(struct td_buf *b, unsigned char c)
 {

@@ -54,6 +54,10 @@ enum td_uri_mode { TD_URI_COMPONENT, TD_URI_PATH };
 void td_buf_uri(struct td_buf *b, const char *s, size_t len, enum td_uri_mode mode);
 
 /* TD_OK, or what went wrong first. */
+/* Are these bytes all of ASCII from least (' ' or '!') to '~'? Eight at a time, since nearly all
+ * text is. Any thread. */
+bool td_printable(const char *s, size_t len, char least);
+
 enum td_rc td_buf_rc(const struct td_buf *b) TD_MUST_CHECK;
 /* Content as a C string; "" when empty. Borrowed until the next change. */
 const char *td_buf_cstr(const struct td_buf *b);

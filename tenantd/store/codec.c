@@ -25,23 +25,6 @@ count_of(const struct codec_field *f, const void *rec)
 	return n;
 }
 
-#define EACH_BYTE(v) (UINT64_C(0x0101010101010101) * (v))
-
-/* Only bytes from `least` to '~'; eight at a time, since nearly every text is of these. */
-static bool
-printable(const char *s, size_t len, unsigned char least)
-{
-	uint64_t v, low = EACH_BYTE(least), bad = 0;
-
-	for (; len >= 8; s += 8, len -= 8) {
-		memcpy(&v, s, sizeof(v));
-		bad |= ((v - low) & ~v) | (v + EACH_BYTE(1)) | v;
-	}
-	for (; len > 0; s++, len--)
-		bad |= (unsigned char)*s < least || (unsigned char)*s > '~' ? 0x80U : 0U;
-	return (bad & EACH_BYTE(0x80)) == 0;
-}
-
 /* Length of the clean UTF-8 character at s, 0 when there is none (RFC 3629). */
 static size_t
 utf8_step(const unsigned char *s, size_t left)
@@ -73,7 +56,7 @@ utf8_step(const unsigned char *s, size_t left)
 bool
 codec_text_ok(const char *s, size_t len)
 {
-	if (printable(s, len, ' '))
+	if (td_printable(s, len, ' '))
 		return true;
 	while (len > 0) {
 		size_t n = utf8_step((const unsigned char *)s, len);
@@ -92,7 +75,7 @@ str_ok(enum codec_text what, const char *s, size_t len)
 	case CODEC_TEXT:
 		return codec_text_ok(s, len);
 	case CODEC_NAME:
-		return printable(s, len, '!');
+		return td_printable(s, len, '!');
 	case CODEC_APPID:
 		return len == 0 || rec_appid_any_ok(s);
 	case CODEC_HEX16:
@@ -122,7 +105,7 @@ encode_str(const struct codec_field *f, const char *s, struct td_buf *out)
 		spoil(out);
 		return;
 	}
-	if (f->text == CODEC_TEXT && printable(s, len, ' ')) {
+	if (f->text == CODEC_TEXT && td_printable(s, len, ' ')) {
 		td_buf_str8(out, s);
 		return;
 	}

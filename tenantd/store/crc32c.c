@@ -30,12 +30,14 @@ make_tables(void)
 	}
 }
 
-static uint32_t
-by_tables(uint32_t crc, const unsigned char *p, size_t len)
+uint32_t
+crc32c_by_tables(uint32_t crc, const void *data, size_t len)
 {
+	const unsigned char *p = data;
 	uint64_t v;
 
 	pthread_once(&once, make_tables);
+	crc = ~crc;
 	for (; len >= 8; p += 8, len -= 8) {
 		memcpy(&v, p, sizeof(v));
 		v = le64toh(v) ^ crc;
@@ -45,14 +47,15 @@ by_tables(uint32_t crc, const unsigned char *p, size_t len)
 	}
 	for (; len > 0; p++, len--)
 		crc = (crc >> 8) ^ table[0][(crc ^ *p) & 0xff];
-	return crc;
+	return ~crc;
 }
 
 #ifdef __x86_64__
 __attribute__((target("sse4.2"))) static uint32_t
-by_instruction(uint32_t crc, const unsigned char *p, size_t len)
+by_instruction(uint32_t crc, const void *data, size_t len)
 {
-	uint64_t v, sum = crc;
+	const unsigned char *p = data;
+	uint64_t v, sum = ~crc;
 
 	for (; len >= 8; p += 8, len -= 8) {
 		memcpy(&v, p, sizeof(v));
@@ -61,22 +64,16 @@ by_instruction(uint32_t crc, const unsigned char *p, size_t len)
 	crc = (uint32_t)sum;
 	for (; len > 0; p++, len--)
 		crc = __builtin_ia32_crc32qi(crc, *p);
-	return crc;
+	return ~crc;
 }
 #endif
-
-uint32_t
-crc32c_by_tables(uint32_t crc, const void *data, size_t len)
-{
-	return ~by_tables(~crc, data, len);
-}
 
 uint32_t
 crc32c(uint32_t crc, const void *data, size_t len)
 {
 #ifdef __x86_64__
 	if (__builtin_cpu_supports("sse4.2"))
-		return ~by_instruction(~crc, data, len);
+		return by_instruction(crc, data, len);
 #endif
 	return crc32c_by_tables(crc, data, len);
 }

@@ -172,8 +172,8 @@ struct rec_token {
 };
 
 /* One credential document; stored in chunks, sealed (see seal.h). The head, in front of
- * chunk 0, is readable without the key: the hot path decides by it. It has a copy of the wrapped
- * data key, so that one record is all that a read needs. */
+ * chunk 0, is readable without the key: the hot path decides by it. It has a copy of the
+ * wrapped data key, so that one record is all that a read needs. */
 enum rec_cred_state { REC_CRED_READY, REC_CRED_SUSPENDED };
 struct rec_cred_head {
 	struct rec_datakey datakey; /* under which the document is sealed */

@@ -130,14 +130,12 @@ open_with(const unsigned char *key, struct td_bytes ad, struct td_bytes sealed,
 	if (sealed.len < OVERHEAD)
 		return TD_CRYPTO;
 	len = sealed.len - OVERHEAD;
-	(void)td_buf_space(out, len);
-	if (td_buf_rc(out) != TD_OK)
+	unsigned char *text = td_buf_space(out, len);
+	if (text == NULL)
 		return td_buf_rc(out);
 	struct td_bytes in = { p + TD_AEAD_NONCE_LEN, sealed.len - TD_AEAD_NONCE_LEN };
-	unsigned char nothing[1];
-	rc = td_aead_open(TD_AES_256_GCM, key, p, ad, in,
-			  len > 0 ? out->data + at : nothing);
-	if (rc != TD_OK && len > 0)
+	rc = td_aead_open(TD_AES_256_GCM, key, p, ad, in, text);
+	if (rc != TD_OK)
 		out->len = at;
 	return rc;
 }

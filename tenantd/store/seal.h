@@ -66,16 +66,16 @@ enum td_rc seal_slot_open(struct seal *s, const struct rec_datakey *dk, const ch
 /*
  * The credential document: encode, seal, chunk and put all its records into the commit
  * (deleting chunks of a longer predecessor). state and region go to the readable head, which
- * is bound to the seal; its total_len and datakey (a copy of dk) are set here. doc NULL: a head without a document (reading
- * it gives a zeroed one).
+ * is bound to the seal; its total_len and datakey (a copy of dk) are set here. doc NULL: a
+ * head without a document (reading it gives a zeroed one).
  */
 enum td_rc seal_cred_put(struct seal *s, const struct rec_datakey *dk, const char *appid,
 			 const struct rec_cred_head *head, const struct rec_cred *doc,
 			 struct store_commit *c, struct td_err *reterr) TD_MUST_CHECK;
 /*
  * Read and open it. TD_NOT_FOUND when the tenant has none; with doc NULL only the head is
- * read. ret_version (may be NULL): of chunk 0. The data key is unwrapped through the per-thread
- * cache. TD_CRYPTO when it is wrapped under another master key, or does not open.
+ * read. ret_version (may be NULL): of chunk 0. The data key is unwrapped through the
+ * per-thread cache. TD_CRYPTO when it is wrapped under another master key, or does not open.
  */
 enum td_rc seal_cred_get(struct seal *s, struct store_read *r, const char *appid,
 			 struct rec_cred_head *ret_head, struct rec_cred *doc,

@@ -278,6 +278,46 @@ short_strings_fit_or_are_bad(void **state)
 	td_buf_done(&b);
 }
 
+static void
+space_is_for_the_caller_to_fill(void **state)
+{
+	struct td_buf b;
+	char *at;
+
+	(void)state;
+	td_buf_init(&b, 8);
+	td_buf_str(&b, "ab");
+	at = td_buf_space(&b, 3);
+	assert_non_null(at);
+	memcpy(at, "cde", 3);
+	assert_string_equal(td_buf_cstr(&b), "abcde");
+	assert_non_null(td_buf_space(&b, 0));
+	assert_int_equal(b.len, 5);
+	assert_null(td_buf_space(&b, 4));
+	assert_int_equal(td_buf_rc(&b), TD_TOO_LARGE);
+	td_buf_done(&b);
+}
+
+/* Every byte at every place of texts shorter and longer than a word of eight. */
+static void
+printable_text_is_told_byte_by_byte(void **state)
+{
+	static const char leasts[] = { ' ', '!' };
+	char text[19];
+
+	(void)state;
+	assert_true(td_printable("", 0, ' '));
+	for (size_t l = 0; l < sizeof(leasts); l++)
+		for (size_t at = 0; at < sizeof(text); at++)
+			for (int c = 0; c < 256; c++) {
+				memset(text, at % 2 == 0 ? '~' : leasts[l], sizeof(text));
+				text[at] = (char)c;
+				assert_int_equal(
+					td_printable(text, sizeof(text), leasts[l]),
+					c >= leasts[l] && c <= '~');
+			}
+}
+
 int
 main(void)
 {
@@ -293,6 +333,8 @@ main(void)
 		cmocka_unit_test(records_read_back_as_written),
 		cmocka_unit_test(a_cursor_never_reads_past_the_end),
 		cmocka_unit_test(short_strings_fit_or_are_bad),
+		cmocka_unit_test(space_is_for_the_caller_to_fill),
+		cmocka_unit_test(printable_text_is_told_byte_by_byte),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
