@@ -8,24 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct bed *bed;
 static struct reply_text r;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	bed = bed_new(&(struct bed_options){ 0 });
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	bed_free(bed);
-	return 0;
-}
 
 static const struct {
 	const char *what;
@@ -170,7 +153,7 @@ static const struct {
 static void
 test_refusals(void **state)
 {
-	(void)state;
+	struct bed *bed = *state;
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
 		struct request q = refusals[i].q;
 
@@ -187,7 +170,8 @@ test_refusals(void **state)
 static void
 test_headers(void **state)
 {
-	(void)state;
+	struct bed *bed = *state;
+
 	ask(bed, &(struct request){ .method = "PUT", .path = "/healthz" }, &r);
 	assert_non_null(strstr(r.text, "Allow: GET, HEAD\r\n"));
 	ask(bed, &(struct request){ .method = "GET", .path = "/v1/tenants" }, &r);
@@ -210,10 +194,10 @@ test_headers(void **state)
 static void
 test_head_has_no_body_and_keeps_the_connection(void **state)
 {
+	struct bed *bed = *state;
 	int fd = client_connect(bed);
 	char first[64];
 
-	(void)state;
 	client_send(fd,
 		    "HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 		    "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Request-Id: second\r\n\r\n");
@@ -232,9 +216,9 @@ test_head_has_no_body_and_keeps_the_connection(void **state)
 static void
 test_refused_bodies(void **state)
 {
+	struct bed *bed = *state;
 	int fd = client_connect(bed);
 
-	(void)state;
 	client_ask(fd, &(struct request){ .method = "PUT",
 					  .path = "/v1/tenants/nobody1",
 					  .body = "{\"plan\":\"small\"}" });
@@ -255,11 +239,11 @@ test_refused_bodies(void **state)
 static void
 test_chunked_body_over_its_ceiling(void **state)
 {
+	struct bed *bed = *state;
 	static char chunk[5001];
 	int fd = client_connect(bed);
 	char line[200];
 
-	(void)state;
 	memset(chunk, ' ', 5000);
 	snprintf(line, sizeof(line),
 		 "POST /v1/tokens HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
@@ -277,9 +261,9 @@ test_chunked_body_over_its_ceiling(void **state)
 static void
 test_list_and_audit(void **state)
 {
+	struct bed *bed = *state;
 	struct td_err err;
 
-	(void)state;
 	make_tenant(bed, "list01");
 	make_tenant(bed, "list02");
 	ask(bed,
@@ -335,5 +319,5 @@ main(void)
 		cmocka_unit_test(test_list_and_audit),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
 }

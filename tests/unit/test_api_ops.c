@@ -8,38 +8,28 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static struct bed *bed;
 static struct reply_text r;
 
 static int
 setup(void **state)
 {
-	(void)state;
-	bed = bed_new(&(struct bed_options){ .deny_map = true });
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	bed_free(bed);
+	*state = bed_new(&(struct bed_options){ .deny_map = true });
 	return 0;
 }
 
 static void
-get(const char *path)
+get(const struct bed *bed, const char *path)
 {
 	ask(bed, &(struct request){ .method = "GET", .path = path }, &r);
 }
 
 /* The value of a series, name and labels; -1: it is not there. */
 static double
-figure(const char *series)
+figure(const struct bed *bed, const char *series)
 {
 	size_t len = strlen(series);
 
-	get("/metrics");
+	get(bed, "/metrics");
 	assert_int_equal(r.status, 200);
 	for (const char *at = r.text; (at = strstr(at, series)) != NULL; at += len)
 		if (at[-1] == '\n' && at[len] == ' ')
@@ -48,12 +38,12 @@ figure(const char *series)
 }
 
 static void
-wait_for(const char *series, double value)
+wait_for(const struct bed *bed, const char *series, double value)
 {
 	double now = -1;
 
 	for (int i = 0; i < 6000; i++) {
-		now = figure(series);
+		now = figure(bed, series);
 		if (now >= value && now <= value)
 			return;
 		td_sleep_ms(td_env_system(), 10);
@@ -63,33 +53,19 @@ wait_for(const char *series, double value)
 
 /* One check of /readyz: is its line there with this ending? */
 static void
-readyz_says(const char *line, int strict_status)
+readyz_says(const struct bed *bed, const char *line, int strict_status)
 {
-	get("/readyz?strict=true");
+	get(bed, "/readyz?strict=true");
 	assert_int_equal(r.status, strict_status);
 	if (strstr(r.text, line) == NULL)
 		fail_msg("no %s in %s", line, r.text);
 }
 
 static void
-put_tenant(const char *appid)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/v1/tenants/%s", appid);
-	ask(bed,
-	    &(struct request){ .method = "PUT",
-			       .path = path,
-			       .token = bed->admin,
-			       .body = "{\"plan\":\"small\"}" },
-	    &r);
-	assert_int_equal(r.status, 201);
-}
-
-static void
 test_ops(void **state)
 {
-	(void)state;
+	struct bed *bed = *state;
+
 	ask(bed, &(struct request){ .method = "GET", .path = "/readyz" }, &r);
 	assert_int_equal(r.status, 200);
 	assert_non_null(strstr(r.text, "\"ready\":true"));
@@ -105,27 +81,30 @@ test_ops(void **state)
 static void
 test_the_deny_map_is_watched(void **state)
 {
+	struct bed *bed = *state;
 	char dir[96];
 
-	(void)state;
 	/* Its folder is not there: the gateway would go on with an old file. */
-	wait_for("tenantd_denymap_write_failing{region=\"default\"}", 1);
-	readyz_says("{\"name\":\"deny map default\",\"required\":false,\"ok\":false,"
+	wait_for(bed, "tenantd_denymap_write_failing{region=\"default\"}", 1);
+	readyz_says(bed,
+		    "{\"name\":\"deny map default\",\"required\":false,\"ok\":false,"
 		    "\"detail\":\"the file cannot be written",
 		    503);
-	get("/readyz");
+	get(bed, "/readyz");
 	assert_int_equal(r.status, 200);
 	snprintf(dir, sizeof(dir), "%s/gateway", bed->dir);
 	assert_int_equal(mkdir(dir, 0700), 0);
-	wait_for("tenantd_denymap_write_failing{region=\"default\"}", 0);
-	readyz_says("{\"name\":\"deny map default\",\"required\":false,\"ok\":true,",
+	wait_for(bed, "tenantd_denymap_write_failing{region=\"default\"}", 0);
+	readyz_says(bed, "{\"name\":\"deny map default\",\"required\":false,\"ok\":true,",
 		    200);
-	assert_int_equal((int)figure("tenantd_denymap_known{region=\"default\"}"), 1);
+	assert_int_equal((int)figure(bed, "tenantd_denymap_known{region=\"default\"}"),
+			 1);
 	assert_int_equal(
-		(int)figure("tenantd_denymap_signal_failing{region=\"default\"}"), 0);
-	assert_int_equal((int)figure("tenantd_denymap_signals_total{region=\"default\"}"),
-			 0);
-	double writes = figure("tenantd_denymap_writes_total{region=\"default\"}");
+		(int)figure(bed, "tenantd_denymap_signal_failing{region=\"default\"}"),
+		0);
+	assert_int_equal(
+		(int)figure(bed, "tenantd_denymap_signals_total{region=\"default\"}"), 0);
+	double writes = figure(bed, "tenantd_denymap_writes_total{region=\"default\"}");
 	make_tenant(bed, "deny01");
 	ask(bed,
 	    &(struct request){ .method = "POST",
@@ -133,61 +112,64 @@ test_the_deny_map_is_watched(void **state)
 			       .token = bed->admin },
 	    &r);
 	assert_int_equal(r.status, 200);
-	wait_for("tenantd_denymap_entries{region=\"default\"}", 1);
-	wait_for("tenantd_denymap_writes_total{region=\"default\"}", writes + 1);
+	wait_for(bed, "tenantd_denymap_entries{region=\"default\"}", 1);
+	wait_for(bed, "tenantd_denymap_writes_total{region=\"default\"}", writes + 1);
 }
 
 static void
 test_a_refused_login_is_told_from_silence(void **state)
 {
+	struct bed *bed = *state;
 	static const char refused[] =
 		"tenantd_backend_login_refused{region=\"default\",resource=\"object\"}";
 	static const char open[] =
 		"tenantd_backend_circuit_open{region=\"default\",resource=\"object\"}";
 
-	(void)state;
-	assert_int_equal((int)figure(refused), 0);
+	assert_int_equal((int)figure(bed, refused), 0);
 	bed_fail(TD_BACKEND_AUTH);
-	put_tenant("login1");
-	wait_for(refused, 1);
-	readyz_says("\"detail\":\"refuses tenantd's own login\"", 503);
+	begin_tenant(bed, "login1");
+	wait_for(bed, refused, 1);
+	readyz_says(bed, "\"detail\":\"refuses tenantd's own login\"", 503);
 	/* Silence says nothing about it. */
 	bed_fail(TD_UNREACHABLE);
-	wait_for(open, 1);
-	assert_int_equal((int)figure(refused), 1);
+	wait_for(bed, open, 1);
+	assert_int_equal((int)figure(bed, refused), 1);
 	bed_fail(TD_OK);
-	wait_for(open, 0);
-	assert_int_equal((int)figure(refused), 0);
-	wait_for("tenantd_engine_active", 0);
+	wait_for(bed, open, 0);
+	assert_int_equal((int)figure(bed, refused), 0);
+	wait_for(bed, "tenantd_engine_active", 0);
 }
 
 static void
 test_a_tenant_that_does_not_get_on_is_counted(void **state)
 {
-	(void)state;
-	assert_int_equal((int)figure("tenantd_engine_stuck"), 0);
+	struct bed *bed = *state;
+
+	assert_int_equal((int)figure(bed, "tenantd_engine_stuck"), 0);
 	bed_fail(TD_BACKEND_REFUSED);
-	put_tenant("stuck1");
-	put_tenant("stuck2");
-	wait_for("tenantd_engine_stuck", 2);
+	begin_tenant(bed, "stuck1");
+	begin_tenant(bed, "stuck2");
+	wait_for(bed, "tenantd_engine_stuck", 2);
 	bed_fail(TD_OK);
-	wait_for("tenantd_engine_stuck", 0);
+	wait_for(bed, "tenantd_engine_stuck", 0);
 	bed_fail(TD_FOREIGN);
-	put_tenant("stuck3");
-	wait_for("tenantd_engine_stuck", 1);
+	begin_tenant(bed, "stuck3");
+	wait_for(bed, "tenantd_engine_stuck", 1);
 	bed_fail(TD_OK);
-	wait_for("tenantd_engine_stuck", 0);
+	wait_for(bed, "tenantd_engine_stuck", 0);
 }
 
 static void
 test_room_for_the_store(void **state)
 {
-	(void)state;
-	assert_int_equal((int)figure("tenantd_store_reserve_bytes"), 16 << 20);
-	assert_true(figure("tenantd_store_free_bytes") > 0);
-	assert_true(figure("tenantd_store_used_bytes") > 0);
-	assert_int_equal((int)figure("tenantd_store_broken"), 0);
-	readyz_says("{\"name\":\"store writes\",\"required\":true,\"ok\":true,", 200);
+	struct bed *bed = *state;
+
+	assert_int_equal((int)figure(bed, "tenantd_store_reserve_bytes"), 16 << 20);
+	assert_true(figure(bed, "tenantd_store_free_bytes") > 0);
+	assert_true(figure(bed, "tenantd_store_used_bytes") > 0);
+	assert_int_equal((int)figure(bed, "tenantd_store_broken"), 0);
+	readyz_says(bed, "{\"name\":\"store writes\",\"required\":true,\"ok\":true,",
+		    200);
 }
 
 int
@@ -201,5 +183,5 @@ main(void)
 		cmocka_unit_test(test_room_for_the_store),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, bed_teardown);
 }

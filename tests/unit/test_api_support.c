@@ -20,6 +20,20 @@ static pthread_cond_t hold_cond = PTHREAD_COND_INITIALIZER;
 static bool held;
 static enum td_rc failing;
 
+int
+bed_setup(void **state)
+{
+	*state = bed_new(&(struct bed_options){ 0 });
+	return 0;
+}
+
+int
+bed_teardown(void **state)
+{
+	bed_free(*state);
+	return 0;
+}
+
 void
 bed_hold(void)
 {
@@ -491,6 +505,22 @@ expect_code(const struct reply_text *r, int status, const char *code)
 		member_text(r, "code", got, sizeof(got));
 	if (r->status != status || strcmp(got, code) != 0)
 		fail_msg("wanted %d %s, got: %s", status, code, r->text);
+}
+
+void
+begin_tenant(const struct bed *bed, const char *appid)
+{
+	static struct reply_text r;
+	char path[80];
+
+	snprintf(path, sizeof(path), "/v1/tenants/%s", appid);
+	ask(bed,
+	    &(struct request){ .method = "PUT",
+			       .path = path,
+			       .token = bed->admin,
+			       .body = "{\"plan\":\"small\"}" },
+	    &r);
+	assert_int_equal(r.status, 201);
 }
 
 void

@@ -37,6 +37,9 @@ struct bed_options {
 
 struct bed *bed_new(const struct bed_options *opt);
 void bed_free(struct bed *bed);
+/* Group fixtures: a bed with the usual options is every test's *state. */
+int bed_setup(void **state);
+int bed_teardown(void **state);
 /* Driver calls wait while held. */
 void bed_hold(void);
 void bed_release(void);
@@ -72,6 +75,8 @@ void expect_code(const struct reply_text *r, int status, const char *code);
 /* True when the peer has closed within ms. */
 bool client_closed(int fd, int ms);
 
+/* A tenant that is asked for and may take its time (see bed_hold). */
+void begin_tenant(const struct bed *bed, const char *appid);
 /* A tenant that is Created, and a token of that role for it. */
 void make_tenant(const struct bed *bed, const char *appid);
 void make_token(const struct bed *bed, const char *role, const char *appid, char out[48]);

@@ -8,32 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct bed *bed;
 static struct reply_text r;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	bed = bed_new(&(struct bed_options){ 0 });
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	bed_free(bed);
-	return 0;
-}
 
 static void
 test_tenant_life(void **state)
 {
+	struct bed *bed = *state;
 	char etag[40], path[200];
 	const char *at;
 
-	(void)state;
 	make_tenant(bed, "abc123");
 	ask(bed,
 	    &(struct request){
@@ -101,7 +84,8 @@ test_tenant_life(void **state)
 static void
 test_tenant_life_to_its_end(void **state)
 {
-	(void)state;
+	struct bed *bed = *state;
+
 	make_tenant(bed, "end123");
 	ask(bed,
 	    &(struct request){ .method = "POST",
@@ -164,6 +148,7 @@ test_tenant_life_to_its_end(void **state)
 static void
 test_buckets(void **state)
 {
+	struct bed *bed = *state;
 	char token[48];
 	static const struct {
 		const char *method, *path, *body;
@@ -197,7 +182,6 @@ test_buckets(void **state)
 		  "purge" },
 	};
 
-	(void)state;
 	make_tenant(bed, "buck01");
 	make_tenant(bed, "buck02");
 	make_token(bed, "tenant", "buck01", token);
@@ -245,7 +229,8 @@ test_buckets(void **state)
 static void
 test_wait_times_out_with_the_current_state(void **state)
 {
-	(void)state;
+	struct bed *bed = *state;
+
 	bed_hold();
 	ask(bed,
 	    &(struct request){ .method = "PUT",
@@ -274,5 +259,5 @@ main(void)
 		cmocka_unit_test(test_wait_times_out_with_the_current_state),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
 }

@@ -11,32 +11,15 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct bed *bed;
 static struct reply_text r;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	bed = bed_new(&(struct bed_options){ 0 });
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	bed_free(bed);
-	return 0;
-}
 
 static void
 test_credentials(void **state)
 {
+	struct bed *bed = *state;
 	char token[48], header[160], etag[80];
 	const char *at;
 
-	(void)state;
 	make_tenant(bed, "cred01");
 	make_token(bed, "runtime", "cred01", token);
 	ask(bed,
@@ -93,18 +76,12 @@ test_credentials(void **state)
 static void
 test_not_ready_and_long_poll_until_ready(void **state)
 {
+	struct bed *bed = *state;
 	char token[48];
 	int fd;
 
-	(void)state;
 	bed_hold();
-	ask(bed,
-	    &(struct request){ .method = "PUT",
-			       .path = "/v1/tenants/slow01",
-			       .token = bed->admin,
-			       .body = "{\"plan\":\"small\"}" },
-	    &r);
-	assert_int_equal(r.status, 201);
+	begin_tenant(bed, "slow01");
 	make_token(bed, "runtime", "slow01", token);
 	ask(bed,
 	    &(struct request){
@@ -127,11 +104,11 @@ test_not_ready_and_long_poll_until_ready(void **state)
 static void
 test_tokens(void **state)
 {
+	struct bed *bed = *state;
 	char id[20], token[48], path[64], header[160], etag[80];
 	const char *at;
 	int fd;
 
-	(void)state;
 	make_tenant(bed, "tok001");
 	ask(bed,
 	    &(struct request){ .method = "POST",
@@ -288,10 +265,10 @@ round_at(struct store *store, int64_t now_ms, unsigned *ret_calls)
 static void
 test_an_expired_token_is_refused_at_once_and_goes_a_week_later(void **state)
 {
+	struct bed *bed = *state;
 	int64_t now = td_now_ms(td_env_system());
 	char path[64], text[API_TOKEN_LEN + 1];
 
-	(void)state;
 	make_tenant(bed, "exp001");
 	uint64_t tokens = count(bed->store, STORE_TOKEN);
 	plant(bed->store, 0xe1, "exp001", now - 1);
@@ -336,11 +313,11 @@ test_an_expired_token_is_refused_at_once_and_goes_a_week_later(void **state)
 static void
 test_pruning_goes_in_bounded_steps(void **state)
 {
+	struct bed *bed = *state;
 	int64_t now = td_now_ms(td_env_system());
 	uint64_t tokens = count(bed->store, STORE_TOKEN);
 	unsigned calls = 0;
 
-	(void)state;
 	for (unsigned i = 0; i < 450; i++)
 		plant(bed->store, 0x10000 + i, "", now - API_TOKEN_KEEP_MS - 1);
 	assert_int_equal(round_at(bed->store, now, &calls), 450);
@@ -388,5 +365,5 @@ main(void)
 		cmocka_unit_test(test_the_last_token_stays),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, bed_setup, bed_teardown);
 }

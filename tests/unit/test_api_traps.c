@@ -69,13 +69,7 @@ test_resume_wakes_the_loop(void **state)
 
 	(void)state;
 	bed_hold();
-	ask(bed,
-	    &(struct request){ .method = "PUT",
-			       .path = "/v1/tenants/wake01",
-			       .token = bed->admin,
-			       .body = "{\"plan\":\"small\"}" },
-	    &r);
-	assert_int_equal(r.status, 201);
+	begin_tenant(bed, "wake01");
 	make_token(bed, "runtime", "wake01", token);
 	for (unsigned i = 0; i < 128; i++) {
 		fds[i] = client_connect(bed);
@@ -122,12 +116,7 @@ test_stop_answers_those_that_wait(void **state)
 
 	(void)state;
 	bed_hold();
-	ask(bed,
-	    &(struct request){ .method = "PUT",
-			       .path = "/v1/tenants/stop01",
-			       .token = bed->admin,
-			       .body = "{\"plan\":\"small\"}" },
-	    &r);
+	begin_tenant(bed, "stop01");
 	make_token(bed, "runtime", "stop01", token);
 	for (unsigned i = 0; i < 40; i++) {
 		fds[i] = client_connect(bed);
@@ -299,12 +288,7 @@ test_clients_that_leave(void **state)
 
 	(void)state;
 	bed_hold();
-	ask(bed,
-	    &(struct request){ .method = "PUT",
-			       .path = "/v1/tenants/gone01",
-			       .token = bed->admin,
-			       .body = "{\"plan\":\"small\"}" },
-	    &r);
+	begin_tenant(bed, "gone01");
 	make_token(bed, "runtime", "gone01", token);
 	for (unsigned i = 0; i < 50; i++) {
 		int fd = client_connect(bed);
