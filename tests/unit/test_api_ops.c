@@ -152,6 +152,8 @@ test_a_tenant_that_does_not_get_on_is_counted(void **state)
 	wait_for(bed, "tenantd_engine_stuck", 2);
 	bed_fail(TD_OK);
 	wait_for(bed, "tenantd_engine_stuck", 0);
+	/* Else what these two have left to do becomes foreign as well. */
+	wait_for(bed, "tenantd_engine_active", 0);
 	bed_fail(TD_FOREIGN);
 	begin_tenant(bed, "stuck3");
 	wait_for(bed, "tenantd_engine_stuck", 1);
