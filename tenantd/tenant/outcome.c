@@ -71,6 +71,9 @@ bucket_observed(struct outcome *o, struct tenant_bucket *b, const struct drv_buc
 	}
 }
 
+/* The code that the API answers with; it stays until the next wish about the bucket. */
+static const char refused[] = "bucket_not_empty";
+
 static void
 bucket_removed(struct outcome *o, struct tenant_bucket *b, const struct drv_bucket *d)
 {
@@ -87,7 +90,7 @@ bucket_removed(struct outcome *o, struct tenant_bucket *b, const struct drv_buck
 		b->rec.remove_due_ms = 0;
 		b->rec.purge = 0;
 		b->rec.observed = 0;
-		bucket_message(b, "bucket_not_empty");
+		bucket_message(b, refused);
 		o->changed = true;
 		return;
 	}
@@ -128,7 +131,8 @@ bucket_ensured(struct outcome *o, struct tenant_bucket *b, const struct drv_buck
 	if (b->rec.observed && o->p->rec.due_ms > o->now_ms)
 		b->rec.observed_quota = TENANT_QUOTA_UNSURE;
 	b->mark = TENANT_PUT;
-	bucket_message(b, "");
+	if (strcmp(b->rec.message, refused) != 0)
+		bucket_message(b, ""); /* who waits for a removal may look only now */
 	o->changed = true;
 }
 

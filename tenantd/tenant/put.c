@@ -97,6 +97,7 @@ store_bucket(struct tenant_view *v, const struct tenant_put_bucket *want, int64_
 	b->rec.observed = 0;
 	b->rec.observed_mode = 0;
 	b->rec.observed_quota = 0;
+	b->rec.message[0] = '\0';
 	b->mark = TENANT_PUT;
 	ret->changed = true;
 	return TD_OK;

@@ -255,7 +255,8 @@ struct tenant_bucket_delete_options {
 	bool purge; /* with its objects */
 };
 /* Without purge the driver refuses a bucket that holds objects; the record then goes back to
- * OURS with message "bucket_not_empty". */
+ * OURS with message "bucket_not_empty", which stays until the bucket is asked for with another
+ * mode or quota, or its removal again. */
 enum td_rc tenant_op_bucket_delete(struct tenant_view *v, const char *name,
 				   const struct tenant_bucket_delete_options *opt,
 				   int64_t now_ms, struct tenant_op_result *ret,

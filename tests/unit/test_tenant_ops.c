@@ -354,6 +354,9 @@ bucket_that_is_not_empty(void **state)
 {
 	struct tenant_view v;
 	struct tenant_bucket_delete_options keep = { .purge = false };
+	struct tenant_put_bucket wish = { .name = "data",
+					  .has_mode = true,
+					  .mode = DRV_BUCKET_READWRITE };
 	struct drv_result res = { .presence = DRV_OURS };
 	struct tenant_op_result ret;
 	struct tenant_action *a;
@@ -372,6 +375,22 @@ bucket_that_is_not_empty(void **state)
 	assert_int_equal(tenant_view_bucket(&v, "data")->rec.state, REC_BUCKET_OURS);
 	assert_string_equal(tenant_view_bucket(&v, "data")->rec.message,
 			    "bucket_not_empty");
+
+	/* Who waits for the answer may look only after the bucket was brought in order. */
+	a = step_one(&v, DRV_OBJECT, T0, NULL);
+	assert_non_null(a);
+	assert_int_equal(a->verb, TENANT_ENSURE);
+	a->buckets[0].presence = DRV_OURS;
+	tenant_done(&v, a, TD_OK, &res, &(struct td_err){ 0 }, T0);
+	free(a);
+	assert_int_equal(tenant_view_bucket(&v, "data")->rec.observed, 1);
+	assert_string_equal(tenant_view_bucket(&v, "data")->rec.message,
+			    "bucket_not_empty");
+
+	/* The next wish forgets it. */
+	assert_int_equal(tenant_op_bucket_put(&v, &wish, T0, &ret, NULL), TD_OK);
+	assert_true(ret.changed);
+	assert_string_equal(tenant_view_bucket(&v, "data")->rec.message, "");
 	tenant_view_done(&v);
 }
 
