@@ -91,9 +91,7 @@ outcome(const struct req *r, const struct tenant_view *v, const struct rec_bucke
 	if (r->expect_gone) {
 		if (rec->state == REC_BUCKET_REMOVING)
 			return OPEN;
-		return strcmp(rec->message, td_rc_info(TD_BUCKET_NOT_EMPTY)->code) == 0
-			       ? REFUSED
-			       : OPEN;
+		return tenant_bucket_refused(rec) ? REFUSED : OPEN;
 	}
 	if (rec->state == REC_BUCKET_FOREIGN)
 		return SETTLED;

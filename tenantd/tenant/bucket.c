@@ -20,6 +20,8 @@
  */
 #include "step.h"
 
+#include <string.h>
+
 bool
 tenant_bucket_leaving(const struct rec_bucket *b)
 {
@@ -148,6 +150,13 @@ tenant_bucket_ready(const struct tenant_view *v, const struct rec_bucket *b)
 {
 	return b->state == REC_BUCKET_OURS && (as_desired(v, b) || unsure(v, b)) &&
 	       tenant_access(v, DRV_OBJECT) != DRV_ACCESS_NONE;
+}
+
+bool
+tenant_bucket_refused(const struct rec_bucket *b)
+{
+	return b->state == REC_BUCKET_OURS &&
+	       strcmp(b->message, td_rc_info(TD_BUCKET_NOT_EMPTY)->code) == 0;
 }
 
 void

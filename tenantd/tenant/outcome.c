@@ -71,9 +71,6 @@ bucket_observed(struct outcome *o, struct tenant_bucket *b, const struct drv_buc
 	}
 }
 
-/* The code that the API answers with; it stays until the next wish about the bucket. */
-static const char refused[] = "bucket_not_empty";
-
 static void
 bucket_removed(struct outcome *o, struct tenant_bucket *b, const struct drv_bucket *d)
 {
@@ -90,7 +87,7 @@ bucket_removed(struct outcome *o, struct tenant_bucket *b, const struct drv_buck
 		b->rec.remove_due_ms = 0;
 		b->rec.purge = 0;
 		b->rec.observed = 0;
-		bucket_message(b, refused);
+		bucket_message(b, td_rc_info(TD_BUCKET_NOT_EMPTY)->code);
 		o->changed = true;
 		return;
 	}
@@ -131,7 +128,7 @@ bucket_ensured(struct outcome *o, struct tenant_bucket *b, const struct drv_buck
 	if (b->rec.observed && o->p->rec.due_ms > o->now_ms)
 		b->rec.observed_quota = TENANT_QUOTA_UNSURE;
 	b->mark = TENANT_PUT;
-	if (strcmp(b->rec.message, refused) != 0)
+	if (!tenant_bucket_refused(&b->rec))
 		bucket_message(b, ""); /* who waits for a removal may look only now */
 	o->changed = true;
 }

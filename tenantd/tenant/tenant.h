@@ -140,6 +140,9 @@ bool tenant_bucket_scan(struct tenant_view *v, const struct rec_bucket *b,
 bool tenant_bucket_ready(const struct tenant_view *v, const struct rec_bucket *b);
 /* On its way out: not to be listed as one of the tenant's buckets any more. */
 bool tenant_bucket_leaving(const struct rec_bucket *b);
+/* It was to go and stayed, because it holds objects; true until the next wish about it (see
+ * tenant_op_bucket_delete). */
+bool tenant_bucket_refused(const struct rec_bucket *b);
 /* Everything as desired (phase Created or Suspended, generation observed, nothing open)? */
 bool tenant_settled(const struct tenant_view *v);
 /* Limits of the tenant: its plan's, overridden by its own. */
