@@ -1,5 +1,6 @@
 """The MongoDB driver when something breaks: it is killed at every sub-step, the server is
 slow, silent, cut off, or not primary for a while. The same call again always converges."""
+import itertools
 import threading
 import time
 
@@ -262,11 +263,17 @@ def test_stepped_down_primary_and_no_time(mongod, tenant):
 
 
 def test_step_downs_during_work(mongod, root):
-    """Tenants are made and suspended while the primary steps down again and again."""
+    """Tenants are made and suspended while the primary steps down again and again.
+
+    The pauses differ: short ones hit every command, long ones let even a loaded machine
+    get on, so that what is tested is convergence and not luck.
+    """
     stop = threading.Event()
 
     def unrest():
-        while not stop.wait(0.3):
+        for pause in itertools.cycle((0.1, 0.3, 1, 3)):
+            if stop.wait(pause):
+                return
             mongod.step_down(1)
             mongod.wait_primary()
 
