@@ -5,8 +5,9 @@ import boto3
 import pymongo
 import requests
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
-from .process import note_secret
+from .process import note_secret, wait_until
 
 
 class ApiError(AssertionError):
@@ -23,6 +24,21 @@ def expect(reply, *statuses):
     if reply.status_code not in statuses:
         raise ApiError(reply)
     return reply
+
+
+def wait_let_in(s3, bucket):
+    """Until the gateway has taken over the deny map: Created is told a moment before. Only
+    the gateway's own refusal is waited for; any other error is the caller's to see."""
+    def let_in():
+        try:
+            s3.list_objects_v2(Bucket=bucket, MaxKeys=1)
+            return True
+        except ClientError as why:
+            if why.response["Error"]["Code"] != "AllAccessDisabled":
+                raise
+            return False
+
+    wait_until(let_in, 30, "the gateway lets the tenant in")
 
 
 class Api:
