@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tests.bench.figures import Figures, alternate  # noqa: E402
+from tests.bench.figures import Figures, in_turns  # noqa: E402
 from tests.testbed import config, parts, process  # noqa: E402
 from tests.testbed.daemon import Tenantd  # noqa: E402
 
@@ -87,8 +87,38 @@ http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {fo
     return child, f"http://127.0.0.1:{port}/v1/credentials"
 
 
-def rate_of(daemon, tokens, connections=32):
-    return lambda: wrk(daemon.url() + "/v1/credentials", connections, HERE / "tokens.lua", tokens)
+def rate_of(url, tokens, count=32):
+    """Requests per second over that many connections, when called."""
+    return lambda: wrk(url, count, HERE / "tokens.lua", tokens)
+
+
+def rates(figures, small, large, peer_url):
+    """Each is (URL, its tokens). The peer is asked with the same tokens: picking one of a million
+    is work for the client."""
+    names = ("small", "small peer", "large", "large peer")
+    urls = (small, (peer_url, small[1]), large, (peer_url, large[1]))
+    for url in (small, large):
+        rate_of(*url)()  # warm
+    rate = in_turns({name: rate_of(*url) for name, url in zip(names, urls)}, ROUNDS)
+    for name, count in (("small", SMALL), ("large", LARGE)):
+        ratio = rate[name] / rate[name + " peer"]
+        figures.add(f"credentials, {count:,} tenants, 32 connections", rate[name], "req/s",
+                    "nginx return", rate[name + " peer"], ratio, ">= 0.60", ratio >= 0.60)
+    # What the client itself needs for a million tokens is in both of `large`.
+    cost = rate["small"] / rate["large"]
+    figures.add(f"cost per request, {LARGE:,} / {SMALL:,} tenants", cost, "", goal="<= 1.3",
+                ok=cost <= 1.3)
+
+
+def connections(figures, small):
+    """The library's own loop stalls at multiples of 128."""
+    by = in_turns({count: rate_of(*small, count) for count in
+                   (64, 96, 127, 128, 129, 192, 255, 256, 257, 384, 512)}, 3)
+    median = sorted(by.values())[len(by) // 2]
+    worst = min(by, key=by.get)
+    ratio = by[worst] / median
+    figures.add(f"connections 64..512, worst at {worst}", by[worst], "req/s", "median",
+                median, ratio, ">= 0.8", ratio >= 0.8)
 
 
 def memory(figures, daemon):
@@ -118,6 +148,7 @@ def main():
         disk = sum(f.stat().st_blocks * 512 for f in (large.state_dir / "store").iterdir()
                    if "ballast" not in f.name)
         figures.add("disk per tenant", disk / LARGE, "bytes")
+        os.sync()  # or the disk is still busy with them while the rates are taken
         small.start()
         began = time.monotonic()
         large.start()
@@ -129,26 +160,10 @@ def main():
         reply.raise_for_status()
         peer, peer_url = nginx(tmp, reply.text.replace("'", ""))
         try:
-            peer_rate = lambda: wrk(peer_url, 32, HERE / "tokens.lua", small_tokens)  # noqa: E731
-            rates = {}
-            for name, daemon, tokens in (("1k", small, small_tokens),
-                                         ("all", large, large_tokens)):
-                rate_of(daemon, tokens)()  # warm
-                rates[name], base = alternate(rate_of(daemon, tokens), peer_rate, ROUNDS)
-                label = f"{SMALL if name == '1k' else LARGE:,} tenants, 32 connections"
-                ratio = rates[name] / base
-                figures.add(f"credentials, {label}", rates[name], "req/s", "nginx return", base,
-                            ratio, ">= 0.60", ratio >= 0.60)
-            cost = rates["1k"] / rates["all"]
-            figures.add("cost per request, all / 1k tenants", cost, "", goal="<= 1.3",
-                        ok=cost <= 1.3)
-            by = {c: rate_of(small, small_tokens, c)()
-                  for c in (64, 96, 127, 128, 129, 192, 255, 256, 257, 384, 512)}
-            median = sorted(by.values())[len(by) // 2]
-            worst = min(by, key=by.get)
-            ratio = by[worst] / median
-            figures.add(f"connections 64..512, worst at {worst}", by[worst], "req/s", "median",
-                        median, ratio, ">= 0.8", ratio >= 0.8)
+            paths = [(d.url() + "/v1/credentials", tokens)
+                     for d, tokens in ((small, small_tokens), (large, large_tokens))]
+            rates(figures, *paths, peer_url)
+            connections(figures, paths[0])
             memory(figures, large)
         finally:
             peer.terminate()

@@ -34,10 +34,11 @@ class Figures:
         return 1 if any(r["ok"] is False for r in self.rows) else 0
 
 
-def alternate(first, second, rounds):
-    """Run the two measurements A B A B ..., so that a busy moment hits both; their medians."""
-    a, b = [], []
+def in_turns(measurements, rounds):
+    """Run the named measurements A B C A B C ..., so that a busy moment hits them all; the
+    median of each, by name."""
+    taken = {name: [] for name in measurements}
     for _ in range(rounds):
-        a.append(first())
-        b.append(second())
-    return statistics.median(a), statistics.median(b)
+        for name, measure in measurements.items():
+            taken[name].append(measure())
+    return {name: statistics.median(values) for name, values in taken.items()}
