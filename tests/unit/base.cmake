@@ -9,3 +9,4 @@ td_unit_test(base_worker SOURCES test_base_worker.c alloc_fail.c DEPENDS base
 	WRAP ${TD_ALLOC})
 td_unit_test(base_log SOURCES test_base_log.c DEPENDS base WRAP sd_journal_sendv)
 td_unit_test(base_dir SOURCES test_base_dir.c alloc_fail.c DEPENDS base WRAP ${TD_ALLOC})
+td_unit_test(base_wall SOURCES test_base_wall.c DEPENDS base)
