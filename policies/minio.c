@@ -129,8 +129,66 @@ fill_all(struct filled *f, const struct statement *st, const char *appid)
 		qsort(f->items, f->count, sizeof(f->items[0]), compare);
 }
 
+/* ---- closed buckets ---- */
+
+#define CLOSED_HEAD ",{\"Effect\":\"Deny\",\"Action\":[\"s3:*\"],\"Resource\":["
+#define CLOSED_TAIL "]}"
+
+/* Of the pair of ARNs of one bucket, with a comma behind each. */
+static size_t
+closed_bytes(const char *appid, const char *name)
+{
+	size_t bucket = strlen(appid) + 1 + strlen(name);
+
+	return 2 * (bucket + strlen("\"" ARN "\",")) + strlen("/*");
+}
+
+bool
+policy_closed_fit(const char *appid, const char *name, size_t *bytes)
+{
+	size_t more = closed_bytes(appid, name);
+
+	if (*bytes == 0)
+		more += strlen(CLOSED_HEAD CLOSED_TAIL);
+	if (*bytes + more > POLICY_CLOSED_BYTES)
+		return false;
+	*bytes += more;
+	return true;
+}
+
 static void
-render_sa(const struct tmpl *t, const char *appid, struct td_buf *out)
+render_closed(const char *appid, const struct policy_closed *closed, struct td_buf *out)
+{
+	for (size_t i = 0; i < closed->count; i++)
+		td_buf_fmt(out, "%s\"" ARN "%s-%s\",\"" ARN "%s-%s/*\"",
+			   i == 0 ? CLOSED_HEAD : ",", appid, closed->names[i], appid,
+			   closed->names[i]);
+	if (closed->count > 0)
+		td_buf_str(out, CLOSED_TAIL);
+}
+
+static enum td_rc
+check_closed(const char *appid, const struct policy_closed *closed, struct td_err *reterr)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < closed->count; i++) {
+		const char *name = closed->names[i];
+		size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+		if (len == 0 || name[len] != '\0')
+			return td_err_set(reterr, TD_INVALID, "not a bucket name");
+		if (!policy_closed_fit(appid, name, &bytes))
+			return td_err_set(reterr, TD_TOO_LARGE,
+					  "%zu closed buckets are too many for a policy",
+					  closed->count);
+	}
+	return TD_OK;
+}
+
+static void
+render_sa(const struct tmpl *t, const char *appid, const struct policy_closed *closed,
+	  struct td_buf *out)
 {
 	struct filled f;
 
@@ -143,6 +201,7 @@ render_sa(const struct tmpl *t, const char *appid, struct td_buf *out)
 			td_buf_char(out, ',');
 		render_statement(out, &t->statements[i], &resources);
 	}
+	render_closed(appid, closed, out);
 	td_buf_str(out, "]}");
 }
 
@@ -160,6 +219,16 @@ enum td_rc
 policy_minio_sa(const struct policy_template *t, const char *appid, struct td_buf *out,
 		struct td_err *reterr)
 {
+	static const struct policy_closed none = { NULL, 0 };
+
+	return policy_minio_sa_closed(t, appid, &none, out, reterr);
+}
+
+enum td_rc
+policy_minio_sa_closed(const struct policy_template *t, const char *appid,
+		       const struct policy_closed *closed, struct td_buf *out,
+		       struct td_err *reterr)
+{
 	const struct tmpl *own = (const struct tmpl *)t;
 	size_t before = out->len;
 	enum td_rc rc;
@@ -172,7 +241,10 @@ policy_minio_sa(const struct policy_template *t, const char *appid, struct td_bu
 				  t->name);
 	if (!is_appid(appid))
 		return td_err_set(reterr, TD_INVALID, "not an appid");
-	render_sa(own, appid, out);
+	rc = check_closed(appid, closed, reterr);
+	if (rc != TD_OK)
+		return rc;
+	render_sa(own, appid, closed, out);
 	rc = td_buf_rc(out);
 	if (rc != TD_OK)
 		return td_err_set(reterr, rc, "template %s: no room for its policy",

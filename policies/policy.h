@@ -27,6 +27,8 @@ enum policy_kind { POLICY_MINIO, POLICY_MONGODB };
 /* What MinIO takes, in bytes of JSON. */
 #define POLICY_MAX_CANNED 20480
 #define POLICY_MAX_SA 4096
+/* Of these, what the statement about closed buckets may take: a template leaves it free. */
+#define POLICY_CLOSED_BYTES 2560
 #define POLICY_MAX_BUCKET 20480
 
 /*
@@ -128,6 +130,25 @@ enum td_rc policy_check_parent(const struct policy_set *set, enum policy_kind ki
  */
 enum td_rc policy_minio_sa(const struct policy_template *t, const char *appid,
 			   struct td_buf *out, struct td_err *reterr) TD_MUST_CHECK;
+
+/*
+ * The same, and a last statement that denies everything in these buckets of the tenant
+ * (short names, borrowed), by both forms of their ARNs in literals. None: byte for byte
+ * what policy_minio_sa() gives. TD_INVALID: not a short name. TD_TOO_LARGE: the statement is
+ * over POLICY_CLOSED_BYTES; cannot happen for buckets that policy_closed_fit() takes.
+ */
+struct policy_closed {
+	const char *const *names;
+	size_t count;
+};
+enum td_rc policy_minio_sa_closed(const struct policy_template *t, const char *appid,
+				  const struct policy_closed *closed, struct td_buf *out,
+				  struct td_err *reterr) TD_MUST_CHECK;
+/*
+ * May one more bucket be closed? *bytes is what those before it take, 0 for none, and is
+ * added to when it fits.
+ */
+bool policy_closed_fit(const char *appid, const char *name, size_t *bytes);
 
 /*
  * The bucket policy of an anonymous-access mode, for the whole S3 bucket name

@@ -43,6 +43,7 @@ enum drv_slot_id {
 #define DRV_IDENTITY_SIZE 72
 #define DRV_REASON_SIZE 32
 #define DRV_BUCKETS_PER_CALL 64
+#define DRV_CLOSED_MAX 52 /* what policies/ has room for, with the shortest names */
 
 enum drv_slot_want {
 	DRV_SLOT_KEEP,	/* must exist with this secret (made when missing) and log in */
@@ -73,6 +74,12 @@ struct drv_bucket {
 	char detail[96];
 };
 
+/* A bucket that nobody may reach any more, though its data is still there. */
+struct drv_closed {
+	char name[DRV_BUCKET_NAME_SIZE]; /* short */
+	bool seen; /* recorded as closed; otherwise sessions that may know it end, too */
+};
+
 struct drv_call {
 	const char *appid;
 	const char *instance_id; /* our mark on what we make, 32 hex digits */
@@ -86,6 +93,15 @@ struct drv_call {
 	size_t slot_count;
 	struct drv_bucket *buckets; /* object only; results are written in place */
 	size_t bucket_count;	    /* at most DRV_BUCKETS_PER_CALL */
+	/*
+	 * object: all closed buckets of the tenant, in name order. Every slot that is made or
+	 * repaired denies them. `reclose`: the slots that are there may deny others than these,
+	 * so ensure() sets them right before it gives any access; without it they are believed
+	 * to be right.
+	 */
+	const struct drv_closed *closed;
+	size_t closed_count; /* at most DRV_CLOSED_MAX */
+	bool reclose;
 	uint64_t volume_bytes;	    /* volume only */
 };
 
@@ -97,6 +113,10 @@ struct drv_result {
 	char reason[DRV_REASON_SIZE]; /* CamelCase reason for a condition, "" = none */
 	char message[120];	      /* for people; no secret */
 	uint64_t progress;	      /* remove: objects removed so far in this call */
+	/* ensure with `reclose`: all slots were seen to deny just the closed buckets, on every
+	 * member. false with TD_OK: not proven, `unclosed` says why; the rest is done. */
+	bool closed;
+	char unclosed[120]; /* for people; no secret */
 };
 
 struct driver;

@@ -60,7 +60,11 @@
 	  "A backend refused our own credentials.")                                      \
 	X(UNREACHABLE, 503, 1, "backend_unreachable", "A backend does not answer.")      \
 	X(TIMEOUT, 504, 1, "timeout", "The time allowed was not enough.")                \
-	X(STORE_FULL, 507, 1, "store_full", "The store is full.")
+	X(STORE_FULL, 507, 1, "store_full", "The store is full.")                        \
+	/* At the end: the numbers are in stored audit entries. */                       \
+	X(PURGE_LIMIT, 409, 0, "purge_limit",                                            \
+	  "Too many buckets of the tenant are closed and wait for their removal; wait "  \
+	  "until earlier ones are gone, or take one back.")
 
 /* clang-format off: it takes the row macro for a broken line */
 enum td_rc {

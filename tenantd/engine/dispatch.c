@@ -378,6 +378,7 @@ load_verify(struct look *l, struct store_read *rd, struct td_err *reterr)
 {
 	struct eview_load how = { .appid = l->appid,
 				  .buckets = EVIEW_AFTER,
+				  .closed = true,
 				  .after = l->verify_after,
 				  .limit = TENANT_WORK_BUCKETS };
 
@@ -403,6 +404,7 @@ look_load(struct look *l, struct store_read *rd, struct td_err *reterr)
 {
 	struct eview_load how = { .appid = l->appid,
 				  .buckets = EVIEW_WORK,
+				  .closed = true,
 				  .now_ms = td_now_ms(l->e->env) };
 	enum td_rc rc = eview_load(l->e, rd, &how, &l->ev, reterr);
 

@@ -125,6 +125,7 @@ struct eview_load {
 	const char *after; /* EVIEW_AFTER */
 	size_t limit;	   /* EVIEW_AFTER */
 	int64_t now_ms;	   /* EVIEW_WORK */
+	bool closed;	   /* gather the closed buckets, too: see tenant_closed_note() */
 };
 void eview_init(struct eview *ev, const char *appid);
 void eview_done(struct eview *ev);

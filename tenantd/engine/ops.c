@@ -125,7 +125,10 @@ op_class(enum engine_op_kind kind)
 static enum td_rc
 op_once(struct op_job *j, struct engine_op_result *res)
 {
-	struct eview_load how = { .appid = j->op.appid, .buckets = EVIEW_NO_BUCKETS };
+	struct eview_load how = { .appid = j->op.appid,
+				  .buckets = EVIEW_NO_BUCKETS,
+				  .closed = j->op.kind == ENGINE_BUCKET_DELETE &&
+					    j->op.bucket_del.purge };
 	struct eview_commit commit = { .class = op_class(j->op.kind),
 				       .audit = j->op.audit,
 				       .audit_len = j->op.audit_len };

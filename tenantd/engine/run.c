@@ -78,6 +78,7 @@ load(struct job *j, enum eview_buckets buckets, struct eview *ev,
 {
 	struct eview_load how = { .appid = j->appid,
 				  .buckets = buckets,
+				  .closed = buckets == EVIEW_WORK,
 				  .now_ms = td_now_ms(j->e->env) };
 	enum td_rc rc = store_read_begin(j->e->store, ret_rd, reterr);
 
@@ -119,6 +120,9 @@ call(struct job *j, struct drv_result *result, struct td_err *reterr)
 				      .slot_count = a->slot_count,
 				      .buckets = a->buckets,
 				      .bucket_count = a->bucket_count,
+				      .closed = a->closed.bucket,
+				      .closed_count = a->closed.count,
+				      .reclose = a->reclose,
 				      .volume_bytes = a->volume_bytes };
 		rc = gate_call(j->e, j->b, a->verb, &c, result, reterr);
 	}
@@ -141,6 +145,9 @@ load_action_buckets(struct job *j, struct store_read *rd, struct eview *ev,
 
 	for (size_t i = 0; rc == TD_OK && i < j->action->bucket_count; i++)
 		rc = eview_load_bucket(rd, ev, j->action->buckets[i].name, reterr);
+	for (size_t i = 0;
+	     rc == TD_OK && j->action->reclose && i < j->action->closed.count; i++)
+		rc = eview_load_bucket(rd, ev, j->action->closed.bucket[i].name, reterr);
 	return rc;
 }
 
@@ -258,7 +265,8 @@ engine_run_action(struct engine *e, const char *appid, struct backend *b,
 	pthread_mutex_lock(&b->lock);
 	b->queued++;
 	pthread_mutex_unlock(&b->lock);
-	bool urgent = action->verb == TENANT_ENSURE && action->access == DRV_ACCESS_NONE;
+	bool urgent = action->verb == TENANT_ENSURE &&
+		      (action->access == DRV_ACCESS_NONE || action->reclose);
 	if (td_pool_submit(urgent ? b->urgent : b->pool, job_run, j) == TD_OK)
 		return true;
 	pthread_mutex_lock(&b->lock);

@@ -104,20 +104,43 @@ struct bucket_walk {
 };
 
 static enum td_rc
+read_bucket(const struct bucket_walk *w, struct td_bytes key,
+	    const struct store_value *val, char name[DRV_BUCKET_NAME_SIZE],
+	    struct rec_bucket *rec)
+{
+	size_t name_len = key.len - w->prefix_len;
+
+	if (name_len == 0 || name_len >= DRV_BUCKET_NAME_SIZE)
+		return td_err_set(w->reterr, TD_CORRUPT, "bucket key of %zu bytes",
+				  key.len);
+	memcpy(name, (const char *)key.data + w->prefix_len, name_len);
+	name[name_len] = '\0';
+	return rec_bucket_decode(val->data, val->len, rec, w->reterr);
+}
+
+static enum td_rc
+note_closed(void *ctx, const void *key, size_t key_len, const struct store_value *val)
+{
+	struct bucket_walk *w = ctx;
+	char name[DRV_BUCKET_NAME_SIZE];
+	struct rec_bucket rec;
+	enum td_rc rc =
+		read_bucket(w, (struct td_bytes){ key, key_len }, val, name, &rec);
+
+	if (rc == TD_OK)
+		tenant_closed_note(&w->ev->v, name, &rec);
+	return rc;
+}
+
+static enum td_rc
 take_bucket(void *ctx, const void *key, size_t key_len, const struct store_value *val)
 {
 	struct bucket_walk *w = ctx;
 	char name[DRV_BUCKET_NAME_SIZE];
-	size_t name_len = key_len - w->prefix_len;
 	struct rec_bucket rec;
-	enum td_rc rc;
+	enum td_rc rc =
+		read_bucket(w, (struct td_bytes){ key, key_len }, val, name, &rec);
 
-	if (name_len == 0 || name_len >= sizeof(name))
-		return td_err_set(w->reterr, TD_CORRUPT, "bucket key of %zu bytes",
-				  key_len);
-	memcpy(name, (const char *)key + w->prefix_len, name_len);
-	name[name_len] = '\0';
-	rc = rec_bucket_decode(val->data, val->len, &rec, w->reterr);
 	if (rc != TD_OK)
 		return rc;
 	if (w->how->buckets == EVIEW_WORK &&
@@ -143,10 +166,14 @@ load_buckets(struct store_read *rd, struct eview *ev, const struct eview_load *h
 	struct store_range range = { .prefix = prefix };
 	struct bucket_walk w = { .ev = ev, .how = how, .reterr = reterr };
 
-	if (how->buckets == EVIEW_NO_BUCKETS)
-		return TD_OK;
+	enum td_rc rc = TD_OK;
+
 	range.prefix_len = rec_key_prefix(ev->v.appid, prefix);
 	w.prefix_len = range.prefix_len;
+	if (how->closed)
+		rc = store_walk(rd, STORE_BUCKET, &range, note_closed, &w, reterr);
+	if (rc != TD_OK || how->buckets == EVIEW_NO_BUCKETS)
+		return rc;
 	w.limit = how->buckets == EVIEW_AFTER ? how->limit : TENANT_WORK_BUCKETS;
 	if (how->buckets == EVIEW_AFTER && how->after != NULL && how->after[0] != '\0') {
 		range.after_len = rec_key_bucket(ev->v.appid, how->after, after);

@@ -429,6 +429,21 @@ bucket_ensure(struct work *w, struct drv_bucket *b, struct td_err *reterr)
 			 : ensure_there(w, b, s3_name, reterr);
 }
 
+static bool
+is_closed(const struct work *w, const struct drv_bucket *b)
+{
+	for (size_t i = 0; i < w->c->closed_count; i++)
+		if (strcmp(w->c->closed[i].name, b->name) == 0)
+			return true;
+	return false;
+}
+
+static enum td_rc
+bucket_close(struct work *w, struct drv_bucket *b, struct td_err *reterr)
+{
+	return is_closed(w, b) && !b->remove ? bucket_ensure(w, b, reterr) : TD_OK;
+}
+
 static enum td_rc
 bucket_remove(struct work *w, struct drv_bucket *b, struct td_err *reterr)
 {
@@ -480,6 +495,12 @@ enum td_rc
 buckets_ensure(struct work *w, struct td_err *reterr)
 {
 	return for_each(w, bucket_ensure, reterr);
+}
+
+enum td_rc
+buckets_close(struct work *w, struct td_err *reterr)
+{
+	return for_each(w, bucket_close, reterr);
 }
 
 enum td_rc

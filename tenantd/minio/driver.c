@@ -6,6 +6,7 @@
  *   ensure  user (without rights), policy, service accounts, buckets
  *   suspend policy that denies, sessions, status, then buckets and retired keys
  *   resume  sessions, status, policy, service accounts, buckets
+ *   close   the policies of service accounts first of all, then as above, proof
  *   remove  suspend, buckets with content, service accounts, user, proof
  *
  * A failure of one part of a suspension does not keep it from the others.
@@ -43,6 +44,15 @@ work_keep(struct work *w, enum td_rc rc, const struct td_err *err)
 		return;
 	w->kept_rc = rc;
 	w->kept = *err;
+}
+
+void
+work_unclosed(struct work *w, enum td_rc rc, const struct td_err *err)
+{
+	if (rc == TD_OK || w->unclosed_rc != TD_OK)
+		return;
+	w->unclosed_rc = rc;
+	w->unclosed = *err;
 }
 
 bool
@@ -166,7 +176,7 @@ work_begin(struct work *w, struct driver *base, const struct drv_call *c,
 	};
 	if (!appid_ok(c->appid))
 		return td_err_set(reterr, TD_INVALID, "minio: not an appid");
-	if (c->bucket_count > DRV_BUCKETS_PER_CALL)
+	if (c->bucket_count > DRV_BUCKETS_PER_CALL || c->closed_count > DRV_CLOSED_MAX)
 		return td_err_set(reterr, TD_INVALID,
 				  "minio: too many buckets in a call");
 	snprintf(w->probe_bucket, sizeof(w->probe_bucket), "%s-tenantd", c->appid);
@@ -260,8 +270,13 @@ ensure_user(struct work *w, bool *ret_locked, struct td_err *reterr)
 		return rc;
 	if (own == OWN_FOREIGN || taken)
 		return foreign(w, reterr);
+	if (own == OWN_OURS && !suspend) {
+		/* Before anything that may give access. */
+		rc = w->c->reclose ? slots_reclose(w, reterr) : TD_OK;
+		return rc == TD_OK ? parent_repair(w, ret_locked, reterr) : rc;
+	}
 	if (own == OWN_OURS)
-		return suspend ? TD_OK : parent_repair(w, ret_locked, reterr);
+		return TD_OK;
 	if (!w->c->claimed && !w->c->absent_before)
 		return td_err_set(reterr, TD_INVALID,
 				  "minio: no intent says that %s may be made",
@@ -286,6 +301,8 @@ ensure_open(struct work *w, struct td_err *reterr)
 		rc = slots_keep(w, reterr);
 	if (rc == TD_OK)
 		rc = slots_retire(w, reterr);
+	if (rc == TD_OK && w->c->reclose)
+		rc = slots_prove_closed(w, reterr);
 	if (rc == TD_OK)
 		rc = buckets_ensure(w, reterr);
 	return rc;
@@ -312,6 +329,10 @@ ensure_suspended(struct work *w, struct td_err *reterr)
 	work_keep(w, rc, &err);
 	rc = slots_retire(w, &err);
 	work_keep(w, rc, &err);
+	if (w->c->reclose) {
+		rc = slots_reclose(w, &err);
+		work_keep(w, rc, &err);
+	}
 	rc = buckets_ensure(w, &err);
 	work_keep(w, rc, &err);
 	return kept(w, reterr);
@@ -335,9 +356,13 @@ minio_ensure(struct driver *base, const struct drv_call *c, struct drv_result *r
 	r->presence = DRV_OURS;
 	deployment_fill(&w);
 	if (locked)
-		return TD_OK;
-	return c->access == DRV_ACCESS_NONE ? ensure_suspended(&w, reterr)
-					    : ensure_open(&w, reterr);
+		return buckets_close(&w, reterr);
+	rc = c->access == DRV_ACCESS_NONE ? ensure_suspended(&w, reterr)
+					  : ensure_open(&w, reterr);
+	r->closed = c->reclose && rc == TD_OK && w.unclosed_rc == TD_OK;
+	if (!r->closed)
+		snprintf(r->unclosed, sizeof(r->unclosed), "%.119s", w.unclosed.detail);
+	return rc;
 }
 
 /* ---- remove ---- */

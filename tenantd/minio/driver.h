@@ -11,7 +11,8 @@
  *   Several at once: the first that was met.
  * - ensure() on a user that somebody disabled, without `unlock`: TD_OK, `drifted`,
  *   reason UserDisabled, and neither the user nor its service accounts nor its buckets were
- *   changed. Everything else that had drifted is repaired, and told with TD_OK and `drifted`.
+ *   changed, except that what is to be closed is closed. Everything else that had drifted is
+ *   repaired, and told with TD_OK and `drifted`.
  * - TD_FOREIGN with presence DRV_FOREIGN: the name belongs to somebody else; nothing at
  *   all was changed. A foreign bucket among ours is told in that bucket only.
  * - observe(): a claimed bucket that is gone has rc TD_NOT_FOUND, one that was changed

@@ -38,11 +38,16 @@ texts_init(const struct work *w, const struct drv_slot *slot, struct sa_texts *t
 {
 	enum td_rc rc;
 
+	const char *names[DRV_CLOSED_MAX];
+	const struct policy_closed closed = { names, w->c->closed_count };
+
+	for (size_t i = 0; i < w->c->closed_count; i++)
+		names[i] = w->c->closed[i].name;
 	snprintf(t->name, sizeof(t->name), "tenantd-%c",
 		 slot->id == DRV_SLOT_A ? 'a' : 'b');
 	mark_write(w, t->mark);
 	td_buf_init(&t->policy, POLICY_MAX_SA);
-	rc = policy_minio_sa(w->full, w->c->appid, &t->policy, reterr);
+	rc = policy_minio_sa_closed(w->full, w->c->appid, &closed, &t->policy, reterr);
 	if (rc != TD_OK)
 		td_buf_done(&t->policy);
 	return rc;
@@ -128,6 +133,13 @@ doubt_take(struct minio_driver *d, const char *appid)
 	return found;
 }
 
+static bool
+has_policy(const struct minio_sa_info *info, const struct sa_texts *texts)
+{
+	return !info->implied && policy_json_same(info->policy.data, info->policy.len,
+						  texts->policy.data, texts->policy.len);
+}
+
 static enum td_rc
 slot_observe(struct work *w, const struct drv_slot *slot, struct td_err *reterr)
 {
@@ -157,9 +169,7 @@ slot_observe(struct work *w, const struct drv_slot *slot, struct td_err *reterr)
 			   slot->key_id);
 		rc = TD_OK;
 	} else if (rc == TD_OK) {
-		if (info.implied ||
-		    !policy_json_same(info.policy.data, info.policy.len,
-				      texts.policy.data, texts.policy.len)) {
+		if (!has_policy(&info, &texts)) {
 			work_drift(w, "ServiceAccountChanged",
 				   "access key %s has another policy", slot->key_id);
 			doubt_put(w->d, w->c->appid);
@@ -188,26 +198,38 @@ slots_observe(struct work *w, struct td_err *reterr)
 
 /* ---- keeping ---- */
 
-/* Their embedded policy only. */
+/* Its embedded policy only. *ret_texts is the caller's on TD_OK. */
+static enum td_rc
+slot_refresh(struct work *w, const struct drv_slot *slot, struct sa_texts *ret_texts,
+	     struct td_err *reterr)
+{
+	struct minio_sa sa;
+	enum td_rc rc = texts_init(w, slot, ret_texts, reterr);
+
+	if (rc != TD_OK)
+		return rc;
+	sa = account(w, slot, ret_texts);
+	sa.secret = NULL;
+	rc = minio_sa_update(&w->call, &sa, reterr);
+	if (rc != TD_OK)
+		td_buf_done(&ret_texts->policy);
+	return rc;
+}
+
 static enum td_rc
 refresh(struct work *w, struct td_err *reterr)
 {
 	for (size_t i = 0; i < w->c->slot_count; i++) {
 		const struct drv_slot *slot = &w->c->slots[i];
 		struct sa_texts texts;
-		struct minio_sa sa;
 		enum td_rc rc;
 
 		if (!is_account(slot) || slot->want != DRV_SLOT_KEEP)
 			continue;
-		rc = texts_init(w, slot, &texts, reterr);
-		if (rc != TD_OK)
-			return rc;
-		sa = account(w, slot, &texts);
-		sa.secret = NULL;
-		rc = minio_sa_update(&w->call, &sa, reterr);
-		td_buf_done(&texts.policy);
-		if (rc != TD_OK && rc != TD_NOT_FOUND)
+		rc = slot_refresh(w, slot, &texts, reterr);
+		if (rc == TD_OK)
+			td_buf_done(&texts.policy);
+		else if (rc != TD_NOT_FOUND)
 			return rc;
 	}
 	return TD_OK;
@@ -230,6 +252,115 @@ slots_refresh(struct work *w, struct td_err *reterr)
 		doubt_put(w->d, w->c->appid);
 	return rc;
 }
+
+/* ---- closed buckets ---- */
+
+static enum td_rc
+slot_reclose(struct work *w, const struct drv_slot *slot, struct td_err *reterr)
+{
+	struct minio_sa_info info;
+	struct sa_texts texts;
+	enum td_rc rc = slot_refresh(w, slot, &texts, reterr);
+
+	if (rc == TD_NOT_FOUND)
+		return TD_OK; /* it will be made with the right one */
+	if (rc != TD_OK)
+		return rc;
+	rc = minio_sa_info(&w->call, slot->key_id, &info, reterr);
+	if (rc == TD_OK) {
+		if (!has_policy(&info, &texts))
+			rc = td_err_set(reterr, TD_CONFLICT,
+					"somebody else changes the policy of access key %s",
+					slot->key_id);
+		minio_sa_info_done(&info);
+	} else if (rc == TD_NOT_FOUND) {
+		rc = TD_OK;
+	}
+	td_buf_done(&texts.policy);
+	return rc;
+}
+
+enum td_rc
+slots_reclose(struct work *w, struct td_err *reterr)
+{
+	for (size_t i = 0; i < w->c->slot_count; i++) {
+		const struct drv_slot *slot = &w->c->slots[i];
+		struct td_err err = { 0 };
+		enum td_rc rc = TD_OK;
+
+		if (is_account(slot) && slot->want == DRV_SLOT_KEEP)
+			rc = slot_reclose(w, slot, &err);
+		work_unclosed(w, rc, &err);
+		if (work_is_fatal(rc)) {
+			if (reterr)
+				*reterr = err;
+			return rc;
+		}
+	}
+	return TD_OK;
+}
+
+/* Any answer but "yes" is as good: a slot that does not log in reaches nothing. */
+static enum td_rc
+slot_prove_closed(struct work *w, const struct drv_slot *slot,
+		  const struct drv_closed *closed, int member, struct td_err *reterr)
+{
+	struct sigv4_key key = work_key(slot);
+	char s3_name[S3_BUCKET_SIZE];
+	enum s3_login login;
+	enum td_rc rc;
+
+	snprintf(s3_name, sizeof(s3_name), "%s-%s", w->c->appid, closed->name);
+	rc = s3_login(&w->call, &key, s3_name, member, &login, reterr);
+	if (rc == TD_OK && login == S3_LOGIN_LIVE)
+		rc = td_err_set(reterr, TD_UNAVAILABLE,
+				"access key %s still reaches bucket %s on member %d",
+				slot->key_id, s3_name, member);
+	return rc;
+}
+
+static enum td_rc
+member_prove_closed(struct work *w, int member, struct td_err *reterr)
+{
+	enum td_rc rc = TD_OK;
+
+	for (size_t i = 0; i < w->c->slot_count; i++) {
+		const struct drv_slot *slot = &w->c->slots[i];
+
+		if (slot->id == DRV_SLOT_PARENT || slot->want != DRV_SLOT_KEEP)
+			continue;
+		for (size_t k = 0; rc == TD_OK && k < w->c->closed_count; k++)
+			rc = slot_prove_closed(w, slot, &w->c->closed[k], member, reterr);
+	}
+	return rc;
+}
+
+enum td_rc
+slots_prove_closed(struct work *w, struct td_err *reterr)
+{
+	bool fresh = false;
+
+	for (size_t i = 0; i < w->c->closed_count; i++)
+		fresh |= !w->c->closed[i].seen;
+	for (size_t i = 0; fresh && i < minio_client_members(w->d->client); i++) {
+		struct td_err err = { 0 };
+		enum td_rc rc =
+			minio_tokens_revoke(&w->call, w->c->appid, (int)i, &err);
+
+		/* A member that is down does not hold up the rest of the call. */
+		if (rc == TD_OK)
+			rc = member_prove_closed(w, (int)i, &err);
+		work_unclosed(w, rc, &err);
+		if (rc == TD_BACKEND_AUTH || rc == TD_NOMEM) {
+			if (reterr)
+				*reterr = err;
+			return rc;
+		}
+	}
+	return TD_OK;
+}
+
+/* ---- making ---- */
 
 /* The key is taken, or has another secret: by the tenant's own account, or a stranger's? */
 static enum td_rc

@@ -54,6 +54,9 @@ struct work {
 	/* The first failure that did not stop the verb. */
 	enum td_rc kept_rc;
 	struct td_err kept;
+	/* The same of closing buckets, with `reclose`. */
+	enum td_rc unclosed_rc;
+	struct td_err unclosed;
 };
 
 /* ---- driver.c ---- */
@@ -62,6 +65,8 @@ struct work {
 void work_drift(struct work *w, const char *reason, const char *fmt, ...) TD_PRINTF(3, 4);
 /* Remembers a failure and goes on; the first one stays. TD_OK is ignored. */
 void work_keep(struct work *w, enum td_rc rc, const struct td_err *err);
+/* The same for what keeps buckets from being closed. */
+void work_unclosed(struct work *w, enum td_rc rc, const struct td_err *err);
 /* Does this code mean that going on is of no use (nobody answers, no time, own key)? */
 bool work_is_fatal(enum td_rc rc);
 struct sigv4_key work_key(const struct drv_slot *slot);
@@ -105,6 +110,13 @@ enum td_rc slots_observe(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
 /* Give the kept ones that exist the embedded policy of w->full, where the mapping shows
  * another template or observe() saw another policy. Before parent_map. */
 enum td_rc slots_refresh(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
+/* For `reclose`: give the kept ones that exist the policy with the closed buckets of the
+ * call, and read it back. What fails is remembered in w->unclosed; only fatal failures
+ * come back. */
+enum td_rc slots_reclose(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
+/* After it, with rights given: does every member refuse the closed buckets to every slot?
+ * Sessions end where one of them was not closed before. Failures as above. */
+enum td_rc slots_prove_closed(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
 /* Make, repair and prove those to keep. The user is enabled. */
 enum td_rc slots_keep(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
 /* Delete those to retire and prove them dead. */
@@ -125,6 +137,8 @@ enum td_rc bucket_decide(struct work *w, const struct drv_bucket *b, const char 
 /* All named buckets; results go into them, only fatal failures come back. */
 enum td_rc buckets_observe(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
 enum td_rc buckets_ensure(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
+/* Make those private that are closed and not yet to be removed; the rest stays as it is. */
+enum td_rc buckets_close(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
 /* Remove all that are ours, with their content, until done or the time is up (r->more). */
 enum td_rc buckets_remove(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
 

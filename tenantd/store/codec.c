@@ -180,7 +180,7 @@ encode_fields(const struct codec_field *f, size_t count, const void *rec,
 
 		switch (f->kind) {
 		case CODEC_FORMAT:
-			td_buf_u8(out, CODEC_VERSION);
+			td_buf_u8(out, (uint8_t)f->min);
 			break;
 		case CODEC_U8:
 		case CODEC_U16:
@@ -288,7 +288,7 @@ decode_fields(const struct codec_field *f, size_t count, struct td_cur *cur, voi
 
 		switch (f->kind) {
 		case CODEC_FORMAT:
-			if (td_cur_u8(cur) != CODEC_VERSION)
+			if (td_cur_u8(cur) != f->min)
 				cur->bad = true;
 			break;
 		case CODEC_U8:
@@ -324,14 +324,19 @@ decode_fields(const struct codec_field *f, size_t count, struct td_cur *cur, voi
 	}
 }
 
-/* The format byte, or CODEC_VERSION when it is not there to be seen. */
-static unsigned
-format_of(const struct codec *c, const unsigned char *data, size_t len)
+/* Was it written by a newer program? *ret_format: its format byte. */
+static bool
+is_newer(const struct codec *c, const unsigned char *data, size_t len,
+	 unsigned *ret_format)
 {
 	/* It is the first byte, or follows the time. */
-	size_t at = c->fields[0].kind == CODEC_FORMAT ? 0 : sizeof(int64_t);
+	bool first = c->fields[0].kind == CODEC_FORMAT;
+	size_t at = first ? 0 : sizeof(int64_t);
 
-	return at < len ? data[at] : CODEC_VERSION;
+	if (at >= len)
+		return false;
+	*ret_format = data[at];
+	return data[at] > c->fields[first ? 0 : 1].min;
 }
 
 enum td_rc
@@ -339,15 +344,15 @@ codec_decode(const struct codec *c, const void *data, size_t len, void *ret_rec,
 	     struct td_err *reterr)
 {
 	struct td_cur cur = td_cur_make(data, len);
-	unsigned format = format_of(c, data, len);
+	unsigned format;
 
 	memset(ret_rec, 0, c->size);
-	if (format > CODEC_VERSION)
+	if (is_newer(c, data, len, &format))
 		return td_err_set(
 			reterr, TD_CORRUPT,
-			"%s record of format %u; this program knows up to %d: it was "
-			"written by a newer tenantd, or is damaged",
-			c->name, format, CODEC_VERSION);
+			"%s record of format %u, which this program does not know: it "
+			"was written by a newer tenantd, or is damaged",
+			c->name, format);
 	decode_fields(c->fields, c->count, &cur, ret_rec);
 	if (td_cur_ok(&cur) && cur.left == 0 && (c->check == NULL || c->check(ret_rec)))
 		return TD_OK;

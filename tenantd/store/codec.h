@@ -11,10 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CODEC_VERSION 1
-
 enum codec_kind {
-	CODEC_FORMAT, /* the format version byte; no member */
+	CODEC_FORMAT, /* the format version byte, which is `min`; no member */
 	CODEC_U8,     /* min..max */
 	CODEC_U16,
 	CODEC_U32,
@@ -55,9 +53,9 @@ struct codec {
 };
 
 #define CODEC_COUNT(table) (sizeof(table) / sizeof((table)[0]))
-#define FORMAT_FIELD                                                                     \
+#define FORMAT_FIELD(version)                                                            \
 	{                                                                                \
-		.kind = CODEC_FORMAT                                                     \
+		.kind = CODEC_FORMAT, .min = (version)                                   \
 	}
 #define U8_FIELD(type, member, lo, hi)                                                   \
 	{                                                                                \

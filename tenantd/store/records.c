@@ -1,6 +1,7 @@
 /*
  * The records, as codec tables. The order of the rows is the order of the bytes: a row is
- * never moved, and a new member means a new format version.
+ * never moved, and a new member means a new format version, a new schema and an upgrade
+ * (schema.c).
  */
 #include "records.h"
 #include "codec.h"
@@ -27,7 +28,7 @@ static const struct codec_field limit_fields[] = {
 	{ .kind = CODEC_U64 },
 };
 static const struct codec_field tenant_fields[] = {
-	FORMAT_FIELD,
+	FORMAT_FIELD(1),
 	U64_FIELD(T, number),
 	STR_FIELD(T, plan, CODEC_NAME),
 	STR_FIELD(T, region, CODEC_NAME),
@@ -100,7 +101,7 @@ static const struct codec_field cond_fields[] = {
 };
 #define T struct rec_resource
 static const struct codec_field resource_fields[] = {
-	FORMAT_FIELD,
+	FORMAT_FIELD(2),
 	FLAG_FIELD(T, claimed),
 	FLAG_FIELD(T, gone),
 	FLAG_FIELD(T, fenced),
@@ -112,13 +113,14 @@ static const struct codec_field resource_fields[] = {
 	TIME_FIELD(T, due_ms),
 	U64_FIELD(T, progress),
 	EACH_FIELD(T, cond, cond_fields),
+	U8_FIELD(T, closed, REC_CLOSED_KNOWN, REC_CLOSED_UNSURE), /* from format 2 on */
 };
 #undef T
 DEFINE_CODEC(resource, NULL)
 
 #define T struct rec_bucket
 static const struct codec_field bucket_fields[] = {
-	FORMAT_FIELD,
+	FORMAT_FIELD(2),
 	U8_FIELD(T, state, REC_BUCKET_NEW, REC_BUCKET_REMOVING),
 	U8_FIELD(T, mode, DRV_BUCKET_PRIVATE, DRV_BUCKET_READWRITE),
 	U64_FIELD(T, quota_bytes),
@@ -129,13 +131,14 @@ static const struct codec_field bucket_fields[] = {
 	TIME_FIELD(T, remove_due_ms),
 	TIME_FIELD(T, created_ms),
 	STR_FIELD(T, message, CODEC_TEXT),
+	FLAG_FIELD(T, closed), /* from format 2 on */
 };
 #undef T
 DEFINE_CODEC(bucket, NULL)
 
 #define T struct rec_slot
 static const struct codec_field slot_fields[] = {
-	FORMAT_FIELD,
+	FORMAT_FIELD(1),
 	U64_FIELD(T, serial),
 	STR_FIELD(T, key_id, CODEC_NAME),
 	U8_FIELD(T, state, REC_SLOT_MINTING, REC_SLOT_DEAD),
@@ -149,7 +152,7 @@ DEFINE_CODEC(slot, NULL)
 
 #define T struct rec_intent
 static const struct codec_field intent_fields[] = {
-	FORMAT_FIELD,
+	FORMAT_FIELD(1),
 	U64_FIELD(T, id),
 	U8_FIELD(T, verb, REC_VERB_ENSURE, REC_VERB_REMOVE),
 	U8_FIELD(T, access, DRV_ACCESS_FULL, DRV_ACCESS_NONE),
@@ -162,7 +165,7 @@ static const struct codec_field intent_fields[] = {
 DEFINE_CODEC(intent, NULL)
 
 static const struct codec_field datakey_fields[] = {
-	FORMAT_FIELD,
+	FORMAT_FIELD(1),
 	BYTES_FIELD(struct rec_datakey, master_id),
 	BYTES_FIELD(struct rec_datakey, wrapped),
 };
@@ -170,7 +173,7 @@ DEFINE_CODEC(datakey, NULL)
 
 #define T struct rec_tombstone
 static const struct codec_field tombstone_fields[] = {
-	FORMAT_FIELD,
+	FORMAT_FIELD(1),
 	U64_FIELD(T, number),
 	TIME_FIELD(T, created_ms),
 	TIME_FIELD(T, deleted_ms),
@@ -181,7 +184,7 @@ DEFINE_CODEC(tombstone, NULL)
 
 #define T struct rec_token
 static const struct codec_field token_fields[] = {
-	FORMAT_FIELD,
+	FORMAT_FIELD(1),
 	STR_FIELD(T, id, CODEC_HEX16),
 	U8_FIELD(T, role, 0, REC_ROLE_COUNT - 1),
 	STR_FIELD(T, appid, CODEC_APPID),
@@ -195,7 +198,7 @@ DEFINE_CODEC(token, NULL)
 
 #define T struct rec_cred_head
 static const struct codec_field cred_head_fields[] = {
-	FORMAT_FIELD,
+	FORMAT_FIELD(1),
 	BYTES_FIELD(T, datakey.master_id),
 	BYTES_FIELD(T, datakey.wrapped),
 	U8_FIELD(T, state, REC_CRED_READY, REC_CRED_SUSPENDED),
@@ -213,7 +216,7 @@ static const struct codec_field cred_bucket_fields[] = {
 };
 #define T struct rec_cred
 static const struct codec_field cred_fields[] = {
-	FORMAT_FIELD,
+	FORMAT_FIELD(1),
 	FLAG_FIELD(T, has_object),
 	STR_FIELD(T, access_key, CODEC_NAME),
 	STR_FIELD(T, secret_key, CODEC_OPAQUE),
@@ -234,7 +237,7 @@ DEFINE_CODEC(cred, NULL)
 #define T struct rec_audit
 static const struct codec_field audit_fields[] = {
 	TIME_FIELD(T, time_ms),
-	FORMAT_FIELD,
+	FORMAT_FIELD(1),
 	U8_FIELD(T, action, 0, UINT8_MAX),
 	U8_FIELD(T, outcome, 0, UINT8_MAX),
 	U8_FIELD(T, role, 0, REC_ROLE_COUNT),

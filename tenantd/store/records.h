@@ -1,8 +1,8 @@
 /*
  * The typed records, their keys and their canonical encodings.
  *
- * Encoding: byte 0 is the record's format version (1 today; a newer one is TD_CORRUPT
- * with a word about upgrading), then little-endian integers and length-prefixed strings in
+ * Encoding: byte 0 is the record's format version (a newer one is TD_CORRUPT with a word
+ * about upgrading; older ones are rewritten when the store is opened), then little-endian integers and length-prefixed strings in
  * the order of the struct. One value has one encoding (flags are 0 or 1, no trailing bytes).
  * Structs are plain values without pointers, so that they can be copied, except where said.
  *
@@ -80,6 +80,13 @@ struct rec_cond {
 	char message[REC_TEXT_SIZE];
 };
 
+/* Do all slots of the object resource deny just the buckets that are closed? */
+enum rec_closed {
+	REC_CLOSED_KNOWN,   /* yes */
+	REC_CLOSED_CHANGED, /* perhaps others; an ENSURE sets them right */
+	REC_CLOSED_UNSURE   /* yes, but a late request could undo it: once more later */
+};
+
 struct rec_resource {
 	uint8_t claimed;      /* the backend's object is ours, proven */
 	uint8_t gone;	      /* deletion: removed and proven dead */
@@ -92,6 +99,7 @@ struct rec_resource {
 	int64_t due_ms;	   /* next try, wall clock; 0 = at once */
 	uint64_t progress; /* removal: objects so far */
 	struct rec_cond cond[REC_COND_COUNT];
+	uint8_t closed; /* enum rec_closed */
 };
 
 enum rec_bucket_state {
@@ -112,6 +120,7 @@ struct rec_bucket {
 	int64_t remove_due_ms; /* REMOVING: data goes then */
 	int64_t created_ms;
 	char message[REC_TEXT_SIZE]; /* last failure, "" = none */
+	uint8_t closed; /* REMOVING with purge: every slot was seen to deny it */
 };
 
 enum rec_slot_state { REC_SLOT_MINTING, REC_SLOT_LIVE, REC_SLOT_DRAINING, REC_SLOT_DEAD };

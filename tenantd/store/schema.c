@@ -5,8 +5,11 @@
  * highest found in the tables.
  * Schema 1: `store.clock` holds the last version and the next audit sequence, so that
  * neither is given twice after the highest one was deleted.
+ * Schema 2: bucket and resource records are of format 2: whether access to a bucket that
+ * is being purged is closed.
  */
 #include "internal.h"
+#include "records.h"
 
 #include <endian.h>
 #include <string.h>
@@ -166,8 +169,101 @@ upgrade_0(struct env *e, MDB_txn *txn, struct td_err *reterr)
 	return store_clock_save(e, txn, &clock, reterr);
 }
 
+/* Format 2 of every record of the table, which is format 1 and a zero byte at the end. What
+ * is of no known format stays: it is told when somebody reads it. */
+static enum td_rc
+grow_to_format_2(const struct env *e, MDB_txn *txn, enum store_table table,
+		 struct td_err *reterr)
+{
+	unsigned char at[STORE_KEY_MAX], grown[ENV_VERSION_LEN + STORE_VALUE_MAX + 1];
+	MDB_cursor *cur;
+	MDB_val key, v;
+	int m = mdb_cursor_open(txn, e->dbi[table], &cur);
+
+	if (m != 0)
+		return env_error(m, control_tables[table], reterr);
+	for (m = mdb_cursor_get(cur, &key, &v, MDB_FIRST); m == 0;
+	     m = mdb_cursor_get(cur, &key, &v, MDB_NEXT)) {
+		unsigned char *format = grown + ENV_VERSION_LEN;
+
+		if (v.mv_size <= ENV_VERSION_LEN || v.mv_size >= sizeof(grown) ||
+		    key.mv_size > sizeof(at))
+			continue;
+		memcpy(at, key.mv_data, key.mv_size);
+		memcpy(grown, v.mv_data, v.mv_size);
+		if (*format != 1)
+			continue;
+		*format = 2;
+		grown[v.mv_size] = 0;
+		key.mv_data = at; /* what the cursor gave may move with the page */
+		v = (MDB_val){ v.mv_size + 1, grown };
+		m = mdb_cursor_put(cur, &key, &v, MDB_CURRENT);
+		if (m != 0)
+			break;
+	}
+	mdb_cursor_close(cur);
+	return m == MDB_NOTFOUND ? TD_OK : env_error(m, control_tables[table], reterr);
+}
+
+/* The object resource of the tenant to which this bucket belongs has slots to set right. */
+static int
+mark_changed(const struct env *e, MDB_txn *txn, const MDB_val *bucket_key)
+{
+	unsigned char copy[ENV_VERSION_LEN + STORE_VALUE_MAX], at[STORE_KEY_MAX];
+	char appid[STORE_KEY_MAX + 1] = "";
+	MDB_val key = { 0, at }, v;
+	int m;
+
+	memcpy(appid, bucket_key->mv_data, bucket_key->mv_size);
+	key.mv_size = rec_key_resource(appid, DRV_OBJECT, at);
+	m = mdb_get(txn, e->dbi[STORE_RESOURCE], &key, &v);
+	if (m != 0 || v.mv_size <= ENV_VERSION_LEN + 1 || v.mv_size > sizeof(copy))
+		return m == MDB_NOTFOUND ? 0 : m;
+	memcpy(copy, v.mv_data, v.mv_size);
+	if (copy[ENV_VERSION_LEN] != 2)
+		return 0;
+	copy[v.mv_size - 1] = REC_CLOSED_CHANGED;
+	v.mv_data = copy;
+	return mdb_put(txn, e->dbi[STORE_RESOURCE], &key, &v, 0);
+}
+
+/* Buckets that are being purged were open to keys handed out before: now they are closed. */
+static enum td_rc
+upgrade_1(struct env *e, MDB_txn *txn, struct td_err *reterr)
+{
+	MDB_cursor *cur;
+	MDB_val key, v;
+	enum td_rc rc = grow_to_format_2(e, txn, STORE_BUCKET, reterr);
+	int m;
+
+	if (rc == TD_OK)
+		rc = grow_to_format_2(e, txn, STORE_RESOURCE, reterr);
+	if (rc != TD_OK)
+		return rc;
+	m = mdb_cursor_open(txn, e->dbi[STORE_BUCKET], &cur);
+	if (m != 0)
+		return env_error(m, "bucket", reterr);
+	for (m = mdb_cursor_get(cur, &key, &v, MDB_FIRST); m == 0;
+	     m = mdb_cursor_get(cur, &key, &v, MDB_NEXT)) {
+		const unsigned char *value = v.mv_data;
+		struct rec_bucket b;
+
+		if (v.mv_size <= ENV_VERSION_LEN || key.mv_size > STORE_KEY_MAX ||
+		    rec_bucket_decode(value + ENV_VERSION_LEN,
+				      v.mv_size - ENV_VERSION_LEN, &b, NULL) != TD_OK ||
+		    !b.purge)
+			continue;
+		m = mark_changed(e, txn, &key);
+		if (m != 0)
+			break;
+	}
+	mdb_cursor_close(cur);
+	return m == MDB_NOTFOUND ? TD_OK : env_error(m, "bucket", reterr);
+}
+
 static const env_upgrade_fn upgrades[STORE_SCHEMA] = {
 	[0] = upgrade_0,
+	[1] = upgrade_1,
 };
 
 const struct env_layout store_control_layout = {

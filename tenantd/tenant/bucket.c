@@ -166,6 +166,8 @@ tenant_bucket_drop(struct tenant_view *v, struct tenant_bucket *b)
 		return;
 	if (b->rec.state == REC_BUCKET_FOREIGN && v->bucket_foreign > 0)
 		v->bucket_foreign--;
+	if (tenant_bucket_shut(&b->rec))
+		tenant_closed_changed(v); /* the slots need not deny it any more */
 	b->mark = TENANT_DEL;
 	if (v->rec.bucket_count > 0)
 		v->rec.bucket_count--;

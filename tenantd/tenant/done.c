@@ -345,6 +345,8 @@ record_ensured(struct outcome *o)
 	p->intent_open = false;
 	p->intent_mark = TENANT_DEL;
 	tenant_part_touch(p);
+	if (o->a->reclose && o->res->closed)
+		tenant_closed_ensured(o->v, &o->a->closed, o->now_ms);
 	slots_live(o);
 	tenant_cond_clear(p, REC_COND_UNREACHABLE, o->now_ms);
 	tenant_cond_clear(p, REC_COND_DRIFTED, o->now_ms);
@@ -385,6 +387,9 @@ ensured(struct outcome *o)
 	tenant_outcome_foreign(o);
 	if (o->failing) {
 		tenant_cond_unready(p, "BucketFailed", o->text, o->now_ms);
+		tenant_part_failed(o->v, p, TENANT_BACKOFF, o->now_ms);
+	} else if (o->a->reclose && !o->res->closed) {
+		tenant_cond_unready(p, "CloseFailed", o->res->unclosed, o->now_ms);
 		tenant_part_failed(o->v, p, TENANT_BACKOFF, o->now_ms);
 	} else if (tenant_outcome_left(o)) {
 		tenant_cond_unready(p, "Pending", "Buckets are being brought about.",

@@ -11,6 +11,9 @@
  * some time later. That is harmless to an ENSURE, which is idempotent and goes on; but what
  * is removed might come back, so removals wait until nothing can come late any more.
  *
+ * Which buckets are closed comes before all but the access itself: a purge promises that
+ * nobody reaches the bucket from now on (closed.c).
+ *
  * Deletion of object storage: REMOVE calls with up to TENANT_WORK_BUCKETS buckets each,
  * until no bucket of ours is recorded; then one without buckets, after whose success user
  * and accounts are gone. The intent stays open from the first of them to the last: it says
@@ -110,6 +113,8 @@ confirming(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 
 	if (p->rec.access_known || p->rec.failures > 0 || p->intent_open)
 		return false;
+	if (r == DRV_OBJECT && p->rec.closed == REC_CLOSED_CHANGED)
+		return false;
 	if (tenant_access(v, r) == DRV_ACCESS_NONE && p->rec.access != DRV_ACCESS_NONE)
 		return false;
 	return tenant_part_quiet_at(v, p, now_ms) > now_ms;
@@ -144,7 +149,7 @@ choose_claimed(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 
 	if (confirming(v, r, now_ms))
 		return choose(CHOOSE_NOTHING, tenant_part_quiet_at(v, p, now_ms));
-	if (access_off(v, r))
+	if (access_off(v, r) || tenant_closed_work(v, r, now_ms))
 		return choose(CHOOSE_ENSURE, retry);
 	if (sum.fresh) {
 		/* One of that name may just have been removed: a late request must not hit
@@ -164,8 +169,9 @@ choose_claimed(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 		return choose(CHOOSE_OBSERVE, retry);
 	if (p->verify)
 		return choose(CHOOSE_VERIFY, now_ms);
-	return choose(CHOOSE_NOTHING,
-		      sum.work ? tenant_part_quiet_at(v, p, now_ms) : INT64_MAX);
+	return choose(CHOOSE_NOTHING, sum.work || p->rec.closed == REC_CLOSED_UNSURE
+					      ? tenant_part_quiet_at(v, p, now_ms)
+					      : INT64_MAX);
 }
 
 static struct choice
@@ -370,6 +376,10 @@ emit(struct tenant_view *v, enum drv_resource r, enum choice_kind kind, int64_t 
 	a->resource = r;
 	a->generation = v->rec.generation;
 	a->access = kind == CHOOSE_ENSURE ? ensure_access(v, r) : tenant_access(v, r);
+	if (r == DRV_OBJECT) {
+		a->closed = v->closed;
+		a->reclose = kind == CHOOSE_ENSURE && p->rec.closed != REC_CLOSED_KNOWN;
+	}
 	if (kind == CHOOSE_ENSURE) {
 		a->verb = TENANT_ENSURE;
 		if (r == DRV_OBJECT)

@@ -141,8 +141,14 @@ tenant_op_bucket_delete(struct tenant_view *v, const char *name,
 		/* Nothing of ours is there: only the wish is forgotten. */
 		tenant_bucket_drop(v, b);
 	} else {
+		if (opt->purge && !tenant_closed_fits(v, name))
+			return td_err_set(reterr, TD_PURGE_LIMIT,
+					  "%zu buckets of %s are closed", v->closed.count,
+					  v->appid);
 		if (b->rec.state == REC_BUCKET_OURS)
 			b->rec.state = REC_BUCKET_REMOVING;
+		if (opt->purge)
+			tenant_closed_changed(v);
 		b->rec.purge = opt->purge ? 1 : 0;
 		b->rec.remove_due_ms =
 			opt->purge ? now_ms + v->rules.delete_grace_ms : now_ms;

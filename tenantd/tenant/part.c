@@ -35,6 +35,7 @@ tenant_part_settled(const struct tenant_view *v, enum drv_resource r)
 	if (!tenant_part_can(v, r, access))
 		return true; /* its plan lost it, or went: left as it is */
 	return p->rec.access_known && p->rec.access == access &&
+	       p->rec.closed == REC_CLOSED_KNOWN &&
 	       p->rec.observed_generation == v->rec.generation;
 }
 

@@ -385,10 +385,13 @@ tenant_op_bucket_put(struct tenant_view *v, const struct tenant_put_bucket *b,
 					  "bucket %s is being removed", b->name);
 		}
 		/* Asked for by its name within the grace time: it stays after all. */
+		if (tenant_bucket_shut(&have->rec))
+			tenant_closed_changed(v);
 		if (have->rec.state == REC_BUCKET_REMOVING)
 			have->rec.state = REC_BUCKET_OURS;
 		have->rec.remove_due_ms = 0;
 		have->rec.purge = 0;
+		have->rec.closed = 0;
 		have->rec.observed = 0;
 		ret->changed = true;
 	} else if (have->rec.state == REC_BUCKET_FOREIGN) {

@@ -79,6 +79,18 @@ enum drv_bucket_mode tenant_bucket_effective(enum drv_bucket_mode mode,
 /* Put the record aside: DEL, and one less in bucket_count. */
 void tenant_bucket_drop(struct tenant_view *v, struct tenant_bucket *b);
 
+/* ---- closed buckets ---- */
+
+/* Is there room for one more? */
+bool tenant_closed_fits(const struct tenant_view *v, const char *name);
+/* The set has changed, so the slots must be gone over. */
+void tenant_closed_changed(struct tenant_view *v);
+/* Must they be, now? */
+bool tenant_closed_work(const struct tenant_view *v, enum drv_resource r, int64_t now_ms);
+/* All slots were seen to deny the buckets of this set and no others. After due_ms was set. */
+void tenant_closed_ensured(struct tenant_view *v, const struct tenant_closed *done,
+			   int64_t now_ms);
+
 /* ---- the whole ---- */
 
 /* Is this tenant past its grace time: what is left of it is being removed? */

@@ -64,6 +64,13 @@ struct tenant_part { /* one resource */
 	bool verify;  /* look for drift although settled */
 };
 
+/* Buckets that nobody may reach any more, in name order; see closed.c. */
+struct tenant_closed {
+	struct drv_closed bucket[DRV_CLOSED_MAX];
+	size_t count;
+	size_t bytes; /* of a policy that they take */
+};
+
 struct tenant_view {
 	char appid[DRV_APPID_SIZE];
 	bool exists;
@@ -84,6 +91,9 @@ struct tenant_view {
 	size_t bucket_len;
 	size_t bucket_cap;
 	bool buckets_more; /* there are more with work than were loaded */
+	/* Gathered by tenant_closed_note(); for the stepper, and for the request that purges a
+	 * bucket. */
+	struct tenant_closed closed;
 	/* Gathered by tenant_bucket_scan() over the buckets of a view for the stepper: */
 	int64_t bucket_due_ms; /* earliest removal that only waits for its time; 0: none */
 	uint32_t bucket_foreign; /* buckets that are somebody else's */
@@ -132,14 +142,23 @@ bool tenant_bucket_work(const struct tenant_view *v, const struct rec_bucket *b,
  * order, after tenant, plan and parts are in the view; true: load this one (or, with
  * TENANT_WORK_BUCKETS loaded, set buckets_more). The same as tenant_bucket_work, and notes
  * bucket_due_ms and bucket_foreign. The view for tenant_done has besides these every
- * bucket that the action names.
+ * bucket that the action names, in `buckets` or in `closed`.
  */
 bool tenant_bucket_scan(struct tenant_view *v, const struct rec_bucket *b,
 			int64_t now_ms);
+/* Notes in view.closed what is to be closed: to be called on every bucket of the tenant, in
+ * name order, for the stepper (verifying, too), for tenant_done, and for
+ * tenant_op_bucket_delete with purge. */
+void tenant_closed_note(struct tenant_view *v, const char *name,
+			const struct rec_bucket *b);
 /* As desired on the backend, and usable? */
 bool tenant_bucket_ready(const struct tenant_view *v, const struct rec_bucket *b);
 /* On its way out: not to be listed as one of the tenant's buckets any more. */
 bool tenant_bucket_leaving(const struct rec_bucket *b);
+/* Leaving with all it holds: nobody shall reach it, and its data is there until its time. */
+bool tenant_bucket_shut(const struct rec_bucket *b);
+/* Shut, and seen to be so on the backend: no slot and nobody anonymous reaches it. */
+bool tenant_bucket_closed(const struct rec_bucket *b);
 /* It was to go and stayed, because it holds objects; true until the next wish about it (see
  * tenant_op_bucket_delete). */
 bool tenant_bucket_refused(const struct rec_bucket *b);
@@ -171,6 +190,8 @@ struct tenant_action {
 	/* Copies of what the driver is asked; results come back in them. */
 	struct drv_bucket buckets[TENANT_WORK_BUCKETS];
 	size_t bucket_count;
+	struct tenant_closed closed; /* object: all of them */
+	bool reclose;		     /* the slots may deny others: see drv_call */
 	uint64_t volume_bytes;
 };
 
@@ -255,11 +276,14 @@ enum td_rc tenant_op_bucket_put(struct tenant_view *v, const struct tenant_put_b
 				int64_t now_ms, struct tenant_op_result *ret,
 				struct td_err *reterr) TD_MUST_CHECK;
 struct tenant_bucket_delete_options {
-	bool purge; /* with its objects */
+	/* With its objects: access is closed at once, and what it holds goes after the grace
+	 * time; until then tenant_op_bucket_put() brings it back. */
+	bool purge;
 };
 /* Without purge the driver refuses a bucket that holds objects; the record then goes back to
  * OURS with message "bucket_not_empty", which stays until the bucket is asked for with another
- * mode or quota, or its removal again. */
+ * mode or quota, or its removal again. TD_PURGE_LIMIT: as many as a policy has room for are
+ * closed. */
 enum td_rc tenant_op_bucket_delete(struct tenant_view *v, const char *name,
 				   const struct tenant_bucket_delete_options *opt,
 				   int64_t now_ms, struct tenant_op_result *ret,

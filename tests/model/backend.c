@@ -21,6 +21,7 @@ static const struct {
 	[M_USER_DEL] = { "user-del", DRV_OBJECT, true },
 	[M_SA_INFO] = { "sa-info", DRV_OBJECT, false },
 	[M_SA_ADD] = { "sa-add", DRV_OBJECT, true },
+	[M_SA_POLICY] = { "sa-policy", DRV_OBJECT, true },
 	[M_SA_LOGIN] = { "sa-login", DRV_OBJECT, false },
 	[M_SA_DEL] = { "sa-del", DRV_OBJECT, true },
 	[M_BUCKET_INFO] = { "bucket-info", DRV_OBJECT, false },
@@ -113,6 +114,7 @@ sa_add(struct world *w, struct m_site *s, const struct m_request *q, struct m_re
 		sa->exists = true;
 		memcpy(sa->key, q->key, sizeof(sa->key));
 		memcpy(sa->secret, q->secret, sizeof(sa->secret));
+		sa->denied = (unsigned)q->number;
 		return;
 	}
 	m_fail(w, "more than %d service accounts of tenant %u", M_SAS, q->tenant);
@@ -157,9 +159,16 @@ execute_user(struct world *w, struct m_site *s, const struct m_request *q,
 	case M_SA_INFO:
 		r->present = sa != NULL;
 		r->status = sa != NULL && strcmp(sa->secret, q->secret) == 0;
+		r->number = sa != NULL ? sa->denied : 0;
 		return;
 	case M_SA_ADD:
 		sa_add(w, s, q, r);
+		return;
+	case M_SA_POLICY: /* works below a disabled user, too */
+		if (sa != NULL)
+			sa->denied = (unsigned)q->number;
+		else
+			r->rc = TD_NOT_FOUND;
 		return;
 	case M_SA_LOGIN:
 		r->present = sa != NULL && works(u) && strcmp(sa->secret, q->secret) == 0;

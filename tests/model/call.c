@@ -134,6 +134,9 @@ run(struct m_call *c)
 				 .slot_count = a->slot_count,
 				 .buckets = a->buckets,
 				 .bucket_count = a->bucket_count,
+				 .closed = a->closed.bucket,
+				 .closed_count = a->closed.count,
+				 .reclose = a->reclose,
 				 .volume_bytes = a->volume_bytes };
 
 	memset(slots, 0, sizeof(slots));

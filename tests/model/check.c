@@ -118,6 +118,10 @@ m_check_request(struct world *w, const struct m_request *q)
 	if ((q->verb == M_BUCKET_DEL || q->verb == M_BUCKET_EMPTY) && !t->wish.deleting &&
 	    !t->wish.retired && t->wish.bucket[q->bucket])
 		m_fail(w, "%s: bucket %u goes though it is wanted", t->appid, q->bucket);
+	if ((q->verb == M_BUCKET_DEL || q->verb == M_BUCKET_EMPTY) && !t->wish.deleting &&
+	    !t->wish.retired && w->now_ms < t->wish.purge_due_ms[q->bucket])
+		m_fail(w, "%s: bucket %u loses data before its time", t->appid,
+		       q->bucket);
 }
 
 void
@@ -234,6 +238,48 @@ check_closed(struct world *w, unsigned i)
 			m_fail(w, "%s: Suspended, and bucket %u is public", t->appid, b);
 }
 
+/* Of a bucket: is it told to be closed, and what should every slot deny? */
+static void
+check_bucket_closed(struct world *w, unsigned i, unsigned b, unsigned *denied)
+{
+	const struct m_tenant *t = &w->t[i];
+	const struct m_bucket *have = &t->site.bucket[b];
+	struct rec_bucket rec;
+
+	if (!bucket_record(w, i, b, &rec) || !tenant_bucket_shut(&rec))
+		return;
+	*denied |= 1U << b;
+	for (unsigned k = 0; k < M_SAS && rec.closed; k++)
+		if (t->site.sa[k].exists && !(t->site.sa[k].denied & 1U << b))
+			m_fail(w, "%s: bucket %u is closed, and a slot reaches it",
+			       t->appid, b);
+	if (tenant_bucket_closed(&rec) && have->exists && !have->foreign &&
+	    have->mode != DRV_BUCKET_PRIVATE)
+		m_fail(w, "%s: bucket %u is closed, and public", t->appid, b);
+}
+
+/* Once the record says that the slots are right, they deny what is closed and no more. */
+static void
+check_slots_closed(struct world *w, unsigned i)
+{
+	const struct m_tenant *t = &w->t[i];
+	struct rec_resource part;
+	unsigned denied = 0;
+
+	if (t->disturbed || !part_record(w, i, DRV_OBJECT, &part))
+		return;
+	for (unsigned b = 0; b < M_BUCKETS; b++)
+		check_bucket_closed(w, i, b, &denied);
+	for (unsigned k = 0; k < M_SAS; k++) {
+		const struct m_sa *sa = &t->site.sa[k];
+
+		if (part.claimed && part.closed == REC_CLOSED_KNOWN && sa->exists &&
+		    sa->denied != denied)
+			m_fail(w, "%s: a slot denies %x, not %x", t->appid, sa->denied,
+			       denied);
+	}
+}
+
 void
 m_check_always(struct world *w)
 {
@@ -254,6 +300,7 @@ m_check_always(struct world *w)
 			if (t->suspended_shown)
 				check_closed(w, i);
 		}
+		check_slots_closed(w, i);
 	}
 }
 
@@ -330,6 +377,10 @@ end_parts(struct world *w, unsigned i)
 	if (part_record(w, i, DRV_OBJECT, &part)) {
 		if (!t->doc.has[DRV_OBJECT] || !m_object_works(w, i))
 			m_fail(w, "%s: S3 does not work at the end", t->appid);
+		for (unsigned k = 0; k < M_SAS; k++)
+			if (t->site.sa[k].exists && t->site.sa[k].denied != 0)
+				m_fail(w, "%s: a slot denies %x at the end", t->appid,
+				       t->site.sa[k].denied);
 		if (t->site.user.policy != want)
 			m_fail(w, "%s: policy %d, not %d", t->appid,
 			       (int)t->site.user.policy, (int)want);

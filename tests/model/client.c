@@ -125,6 +125,7 @@ do_put(struct world *w, struct m_op *op, struct tenant_view *v,
 			continue;
 		op->after.bucket[i] = true;
 		op->after.maybe_kept[i] = false;
+		op->after.purge_due_ms[i] = 0;
 		op->after.mode[i] = op->mode;
 		op->after.quota[i] = op->quota;
 	}
@@ -146,6 +147,8 @@ do_bucket(struct world *w, struct m_op *op, struct tenant_view *v,
 		if (rc == TD_OK && ret->changed) {
 			op->after.bucket[i] = false;
 			op->after.maybe_kept[i] = !op->force;
+			op->after.purge_due_ms[i] =
+				op->force && leaving(v, i) ? w->now_ms + M_GRACE_MS : 0;
 		}
 		return rc;
 	}
@@ -156,6 +159,7 @@ do_bucket(struct world *w, struct m_op *op, struct tenant_view *v,
 	if (rc == TD_OK) {
 		op->after.bucket[i] = true;
 		op->after.maybe_kept[i] = false;
+		op->after.purge_due_ms[i] = 0;
 		op->after.mode[i] = op->mode;
 		op->after.quota[i] = op->quota;
 	}

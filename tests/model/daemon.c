@@ -137,6 +137,8 @@ apply_result(struct world *w, struct m_call *c)
 	j->call = c;
 	for (size_t i = 0; i < c->action->bucket_count; i++)
 		named |= 1U << (c->action->buckets[i].name[2] - '0');
+	for (size_t i = 0; c->action->reclose && i < c->action->closed.count; i++)
+		named |= 1U << (c->action->closed.bucket[i].name[2] - '0');
 	m_view_load(w, c->tenant, M_LOAD_STEPPER, named, v);
 	if (v->exists) {
 		v->part[c->action->resource].busy = true;

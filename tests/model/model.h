@@ -59,6 +59,7 @@ struct m_sa {
 	char key[24];
 	char secret[80];
 	char parent[DRV_APPID_SIZE];
+	unsigned denied; /* bits of buckets that its policy denies */
 };
 #define M_SAS 4 /* per tenant, over its whole life */
 
@@ -106,6 +107,7 @@ enum m_verb {
 	M_USER_DEL,
 	M_SA_INFO,
 	M_SA_ADD,
+	M_SA_POLICY,
 	M_SA_LOGIN,
 	M_SA_DEL,
 	M_BUCKET_INFO,
@@ -290,6 +292,7 @@ struct m_wish {
 	bool maybe_kept[M_BUCKETS]; /* a delete without purge: may come back */
 	uint8_t mode[M_BUCKETS];
 	uint64_t quota[M_BUCKETS];
+	int64_t purge_due_ms[M_BUCKETS]; /* purged: its data stays until then; 0: not purged */
 	bool fenced;
 	unsigned reopened; /* resumes and undeletes */
 };

@@ -15,6 +15,7 @@ struct od {
 	struct drv_result *res;
 	struct td_err *err;
 	bool changed; /* the user: to be read back */
+	bool unclosed;
 };
 
 static struct m_request
@@ -60,12 +61,23 @@ ask_user(struct od *o, enum m_verb verb, int value, struct m_reply *r)
 	return m_ask(o->c, &q, r);
 }
 
+static unsigned
+closed_bits(const struct drv_call *call)
+{
+	unsigned bits = 0;
+
+	for (size_t i = 0; i < call->closed_count; i++)
+		bits |= 1U << (call->closed[i].name[2] - '0');
+	return bits;
+}
+
 static enum td_rc
 ask_sa(struct od *o, enum m_verb verb, const struct drv_slot *s, struct m_reply *r)
 {
 	struct m_request q = request(o, verb);
 
 	set_secret(&q, s);
+	q.number = closed_bits(o->call);
 	return m_ask(o->c, &q, r);
 }
 
@@ -310,6 +322,32 @@ accounts(struct od *o)
 	return TD_OK;
 }
 
+/* Of the accounts that are there, before anything gives access: only when the call says that
+ * they may deny others. What fails without ending the call is told by res->closed. */
+static enum td_rc
+reclose(struct od *o)
+{
+	struct m_reply r;
+
+	for (size_t i = 0; o->call->reclose && i < o->call->slot_count; i++) {
+		const struct drv_slot *s = &o->call->slots[i];
+		enum td_rc rc;
+
+		if (s->id == DRV_SLOT_PARENT || s->want == DRV_SLOT_RETIRE)
+			continue;
+		rc = ask_sa(o, M_SA_POLICY, s, &r);
+		if (rc == TD_OK)
+			rc = ask_sa(o, M_SA_INFO, s, &r);
+		if (stops_call(rc))
+			return rc;
+		if (rc == TD_NOT_FOUND || (rc == TD_OK && !r.present))
+			continue; /* it will be made */
+		if (rc != TD_OK || r.number != closed_bits(o->call))
+			o->unclosed = true;
+	}
+	return TD_OK;
+}
+
 static enum td_rc
 read_back(struct od *o)
 {
@@ -335,6 +373,10 @@ ensure(struct od *o)
 
 	if (rc != TD_OK)
 		return rc;
+	if (info.present)
+		rc = reclose(o);
+	if (rc != TD_OK)
+		return rc;
 	if (info.present && !info.status && o->call->access != DRV_ACCESS_NONE &&
 	    !o->call->unlock) {
 		o->res->drifted = true;
@@ -349,6 +391,7 @@ ensure(struct od *o)
 		rc = buckets(o);
 	if (rc == TD_OK) {
 		o->res->presence = DRV_OURS;
+		o->res->closed = o->call->reclose && !o->unclosed;
 		(void)snprintf(o->res->identity, sizeof(o->res->identity), "model");
 	}
 	return rc;
@@ -416,7 +459,8 @@ observe(struct od *o)
 			rc = ask_sa(o, M_SA_INFO, s, &sa);
 			if (rc != TD_OK)
 				return rc;
-			if (!sa.present || !sa.status)
+			if (!sa.present || !sa.status ||
+			    sa.number != closed_bits(o->call))
 				drift(o, "ServiceAccountMissing");
 		}
 	}

@@ -77,6 +77,9 @@ static void
 load_buckets(struct world *w, struct m_tenant *t, enum m_load how, unsigned named,
 	     struct tenant_view *v)
 {
+	/* The stepper's second pass has them already. */
+	bool closed = v->closed.count == 0;
+
 	for (unsigned i = 0; i < M_BUCKETS; i++) {
 		const struct m_record *m = &t->rec[M_REC_BUCKET + (int)i];
 		struct td_err err = { 0 };
@@ -86,6 +89,8 @@ load_buckets(struct world *w, struct m_tenant *t, enum m_load how, unsigned name
 		if (m->version == 0)
 			continue;
 		need(w, rec_bucket_decode(m->data, m->len, &rec, &err), &err, "bucket");
+		if (closed)
+			tenant_closed_note(v, bucket_names[i], &rec);
 		if (how == M_LOAD_STEPPER && tenant_bucket_scan(v, &rec, w->now_ms)) {
 			if (v->bucket_len < w->window)
 				take = true;

@@ -65,12 +65,14 @@ view_commit(struct tenant_view *v)
 		commit_part(&v->part[r]);
 	v->bucket_foreign = 0;
 	v->bucket_due_ms = 0;
+	memset(&v->closed, 0, sizeof(v->closed));
 	for (size_t i = 0; i < v->bucket_len; i++) {
 		if (v->buckets[i].mark == TENANT_DEL)
 			continue;
 		v->buckets[i].mark = TENANT_CLEAN;
 		v->buckets[i].version = 1;
 		(void)tenant_bucket_scan(v, &v->buckets[i].rec, T0);
+		tenant_closed_note(v, v->buckets[i].name, &v->buckets[i].rec);
 		v->buckets[kept++] = v->buckets[i];
 	}
 	v->bucket_len = kept;
@@ -121,7 +123,7 @@ step_one(struct tenant_view *v, enum drv_resource r, int64_t now_ms, int64_t *re
 static void
 succeed(struct tenant_view *v, struct tenant_action *a, int64_t now_ms)
 {
-	struct drv_result res = { .presence = DRV_OURS };
+	struct drv_result res = { .presence = DRV_OURS, .closed = a->reclose };
 
 	if (a->verb == TENANT_OBSERVE && !a->claimed)
 		res.presence = DRV_ABSENT;

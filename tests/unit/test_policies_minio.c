@@ -191,6 +191,100 @@ a_service_account_is_appended(void **state)
 	td_buf_done(&b);
 }
 
+/* Closed buckets are denied by name, after all else; without any not a byte changes. */
+static void
+closed_buckets_are_denied(void **state)
+{
+	static const char *const names[] = { "data", "a-b" };
+	const struct policy_template *t =
+		policy_find(*state, POLICY_MINIO, "tenantd_owner");
+	struct policy_closed closed = { names, 0 };
+	struct td_buf plain, b;
+	struct td_err err;
+	static const char deny[] =
+		",{\"Effect\":\"Deny\",\"Action\":[\"s3:*\"],\"Resource\":["
+		"\"arn:aws:s3:::abc-data\",\"arn:aws:s3:::abc-data/*\","
+		"\"arn:aws:s3:::abc-a-b\",\"arn:aws:s3:::abc-a-b/*\"]}]}";
+
+	td_buf_init(&plain, POLICY_MAX_SA);
+	td_buf_init(&b, POLICY_MAX_SA);
+	assert_int_equal(policy_minio_sa(t, "abc", &plain, &err), TD_OK);
+	assert_int_equal(policy_minio_sa_closed(t, "abc", &closed, &b, &err), TD_OK);
+	assert_string_equal(td_buf_cstr(&b), td_buf_cstr(&plain));
+	td_buf_reset(&b);
+	closed.count = 2;
+	assert_int_equal(policy_minio_sa_closed(t, "abc", &closed, &b, &err), TD_OK);
+	assert_memory_equal(td_buf_cstr(&b), td_buf_cstr(&plain), plain.len - 2);
+	assert_string_equal(td_buf_cstr(&b) + plain.len - 2, deny);
+	td_buf_done(&plain);
+	td_buf_done(&b);
+}
+
+static void
+closed_buckets_that_are_refused(void **state)
+{
+	static const char *const bad[] = { "", "a*b", "a/b", "A", "${x}", "a\"b", "a.b" };
+	const struct policy_template *t =
+		policy_find(*state, POLICY_MINIO, "tenantd_owner");
+
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct policy_closed closed = { &bad[i], 1 };
+		struct td_err err;
+		struct td_buf b;
+
+		td_buf_init(&b, POLICY_MAX_SA);
+		if (policy_minio_sa_closed(t, "abc", &closed, &b, &err) != TD_INVALID)
+			fail_msg("\"%s\" is taken", bad[i]);
+		assert_int_equal(b.len, 0);
+		td_buf_done(&b);
+	}
+}
+
+/* As many as policy_closed_fit() takes have room in what a template leaves, whatever the
+ * lengths of the names are, and one more is refused. */
+static void
+closed_buckets_have_room(void **state)
+{
+	static const char *const appids[] = { "abc", "abcdefghijklmnopqrstuvwxyz012345" };
+	static const size_t lengths[] = { 3, 4, 9, 32 };
+	const struct policy_template *t =
+		policy_find(*state, POLICY_MINIO, "tenantd_owner");
+
+	for (size_t i = 0; i < COUNT(appids) * COUNT(lengths); i++) {
+		const char *appid = appids[i % COUNT(appids)];
+		char text[64][33] = { "" };
+		const char *names[64];
+		struct policy_closed closed = { names, 0 };
+		struct td_buf plain, b;
+		struct td_err err;
+		size_t bytes = 0;
+
+		for (size_t k = 0; k < 64; k++) {
+			memset(text[k], 'x', lengths[i / COUNT(appids)]);
+			text[k][0] = (char)('a' + k % 26);
+			text[k][1] = (char)('a' + k / 26);
+			names[k] = text[k];
+		}
+		while (closed.count < 64 &&
+		       policy_closed_fit(appid, names[closed.count], &bytes))
+			closed.count++;
+		assert_in_range(closed.count, 10, 63);
+		td_buf_init(&plain, POLICY_MAX_SA);
+		td_buf_init(&b, POLICY_MAX_SA);
+		assert_int_equal(policy_minio_sa(t, appid, &plain, &err), TD_OK);
+		assert_int_equal(policy_minio_sa_closed(t, appid, &closed, &b, &err),
+				 TD_OK);
+		assert_true(bytes <= POLICY_CLOSED_BYTES);
+		assert_int_equal(b.len - plain.len, bytes - 1);
+		td_buf_reset(&b);
+		closed.count++;
+		assert_int_equal(policy_minio_sa_closed(t, appid, &closed, &b, &err),
+				 TD_TOO_LARGE);
+		td_buf_done(&plain);
+		td_buf_done(&b);
+	}
+}
+
 static void
 a_service_account_is_refused(void **state)
 {
@@ -362,6 +456,9 @@ main(void)
 		cmocka_unit_test(a_service_account_has_literals_in_both_forms),
 		cmocka_unit_test(a_service_account_follows_a_narrow_template),
 		cmocka_unit_test(a_service_account_is_appended),
+		cmocka_unit_test(closed_buckets_are_denied),
+		cmocka_unit_test(closed_buckets_that_are_refused),
+		cmocka_unit_test(closed_buckets_have_room),
 		cmocka_unit_test(a_service_account_is_refused),
 		cmocka_unit_test(a_full_buffer_is_told),
 		cmocka_unit_test(bucket_policies_are_the_platforms),

@@ -323,18 +323,18 @@ all_files_are_looked_at(void **state)
 	assert_null(set);
 }
 
+/* A template with so many statements is refused, saying so. */
 static void
-an_embedded_policy_must_fit(void **state)
+embedded_is_refused(int statements, const char *why)
 {
 	struct policy_set *set = NULL;
 	struct td_yaml_report report;
 	struct td_err err;
 	struct td_buf b;
 
-	(void)state;
 	td_buf_init(&b, 65536);
 	td_buf_str(&b, "name: big\nfenced: big\nstatements:\n");
-	for (int i = 0; i < 12; i++) {
+	for (int i = 0; i < statements; i++) {
 		td_buf_str(&b,
 			   "- effect: Allow\n  actions: [s3:GetObject]\n  resources:\n");
 		for (int k = 0; k < 8; k++)
@@ -347,8 +347,16 @@ an_embedded_policy_must_fit(void **state)
 	assert_non_null(strstr(report.text[0],
 			       "1.yaml:1: template big: the policy of a service "
 			       "account is "));
-	assert_non_null(strstr(report.text[0], " bytes, MinIO takes 4096"));
+	assert_non_null(strstr(report.text[0], why));
 	td_buf_done(&b);
+}
+
+static void
+an_embedded_policy_must_fit(void **state)
+{
+	(void)state;
+	embedded_is_refused(12, " bytes, MinIO takes 4096");
+	embedded_is_refused(3, "takes 4096 and 2560 of them are for closed buckets");
 }
 
 /* ---- files ---- */

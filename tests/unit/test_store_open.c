@@ -6,6 +6,7 @@
 #include "test_store_support.h"
 
 #include "base/crypto.h"
+#include "store/records.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -392,7 +393,7 @@ static void
 raw_put(struct raw *raw, MDB_dbi dbi, struct td_bytes key, uint64_t version,
 	struct td_bytes value)
 {
-	unsigned char kept[64], all[128];
+	unsigned char kept[64], all[512];
 	uint64_t le = htole64(version);
 	MDB_val k = { .mv_size = key.len, .mv_data = kept };
 	MDB_val v = { .mv_size = 8 + value.len, .mv_data = all };
@@ -483,6 +484,155 @@ test_schema_0_is_upgraded(void **state)
 	store_close(s);
 }
 
+/* A record of schema 1 from one of today: format 1, and without the last member. */
+static void
+put_format_1(struct raw *raw, MDB_dbi dbi, struct td_bytes key, struct td_buf *today)
+{
+	unsigned char old[512];
+
+	assert_int_equal(td_buf_rc(today), TD_OK);
+	assert_true(today->len < sizeof(old));
+	assert_int_equal(today->data[0], 2);
+	memcpy(old, today->data, today->len);
+	old[0] = 1;
+	raw_put(raw, dbi, key, 55, (struct td_bytes){ old, today->len - 1 });
+	td_buf_reset(today);
+}
+
+static const struct {
+	const char *appid, *bucket;
+	bool purge;
+	enum rec_closed closed; /* of the tenant, afterwards */
+} upgrade_rows[] = {
+	{ "quiet1", "data", false, REC_CLOSED_KNOWN },
+	{ "purge1", "data", false, REC_CLOSED_CHANGED },
+	{ "purge1", "gone", true, REC_CLOSED_CHANGED },
+	{ "quiet2", "data", false, REC_CLOSED_KNOWN },
+};
+#define UPGRADE_ROWS (sizeof(upgrade_rows) / sizeof(upgrade_rows[0]))
+#define UPGRADE_MANY 3000 /* buckets, over many pages */
+
+static void
+make_schema_1(const struct fixture *f)
+{
+	unsigned char key[STORE_KEY_MAX];
+	struct raw raw;
+	MDB_dbi buckets, resources;
+	struct td_buf b;
+
+	raw_open(f, &raw);
+	set_schema(&raw, 1);
+	assert_int_equal(mdb_dbi_open(raw.txn, "bucket", 0, &buckets), 0);
+	assert_int_equal(mdb_dbi_open(raw.txn, "resource", 0, &resources), 0);
+	td_buf_init(&b, 4096);
+	for (size_t i = 0; i < UPGRADE_ROWS + UPGRADE_MANY; i++) {
+		bool extra = i >= UPGRADE_ROWS;
+		const char *appid = extra ? "large1" : upgrade_rows[i].appid;
+		struct rec_resource part = { .claimed = 1, .observed_generation = 7 };
+		struct rec_bucket rec = { .state = REC_BUCKET_OURS,
+					  .quota_bytes = i,
+					  .created_ms = 9 };
+		char name[DRV_BUCKET_NAME_SIZE];
+
+		(void)snprintf(name, sizeof(name), "b%zu", i);
+		if (!extra && upgrade_rows[i].purge) {
+			rec.state = REC_BUCKET_REMOVING;
+			rec.purge = 1;
+			rec.remove_due_ms = 99;
+		}
+		rec_bucket_encode(&rec, &b);
+		put_format_1(
+			&raw, buckets,
+			(struct td_bytes){
+				key, rec_key_bucket(appid,
+						    extra ? name : upgrade_rows[i].bucket,
+						    key) },
+			&b);
+		for (int r = DRV_OBJECT; r <= DRV_DATABASE; r++) {
+			rec_resource_encode(&part, &b);
+			put_format_1(&raw, resources,
+				     (struct td_bytes){
+					     key, rec_key_resource(
+							  appid, (enum drv_resource)r,
+							  key) },
+				     &b);
+		}
+	}
+	td_buf_done(&b);
+	raw_close(&raw);
+}
+
+static enum rec_closed
+closed_of(struct store_read *rd, const char *appid, enum drv_resource r)
+{
+	unsigned char key[STORE_KEY_MAX];
+	struct store_value v;
+	struct rec_resource part;
+
+	assert_int_equal(store_get(rd, STORE_RESOURCE, key,
+				   rec_key_resource(appid, r, key), &v, NULL),
+			 TD_OK);
+	assert_int_equal(v.version, 55);
+	assert_int_equal(rec_resource_decode(v.data, v.len, &part, NULL), TD_OK);
+	assert_int_equal(part.observed_generation, 7);
+	return (enum rec_closed)part.closed;
+}
+
+static void
+read_bucket(struct store_read *rd, const char *appid, const char *name,
+	    struct rec_bucket *ret)
+{
+	unsigned char key[STORE_KEY_MAX];
+	struct store_value v;
+
+	assert_int_equal(store_get(rd, STORE_BUCKET, key,
+				   rec_key_bucket(appid, name, key), &v, NULL),
+			 TD_OK);
+	assert_int_equal(v.version, 55);
+	assert_int_equal(rec_bucket_decode(v.data, v.len, ret, NULL), TD_OK);
+}
+
+/* Nothing is lost, and what is being purged is to be closed now. */
+static void
+test_schema_1_is_upgraded(void **state)
+{
+	struct fixture *f = *state;
+	struct store_options opt = support_options(f->dir);
+	struct store_read *rd;
+	struct rec_bucket rec;
+	struct store *s;
+
+	make_store(f);
+	make_schema_1(f);
+	for (int again = 0; again < 2; again++) {
+		s = support_open(&opt);
+		assert_int_equal(store_read_begin(s, &rd, NULL), TD_OK);
+		for (size_t i = 0; i < UPGRADE_ROWS; i++) {
+			read_bucket(rd, upgrade_rows[i].appid, upgrade_rows[i].bucket,
+				    &rec);
+			assert_int_equal(rec.purge, upgrade_rows[i].purge);
+			assert_int_equal(rec.quota_bytes, i);
+			assert_int_equal(rec.closed, 0);
+			assert_int_equal(closed_of(rd, upgrade_rows[i].appid, DRV_OBJECT),
+					 upgrade_rows[i].closed);
+			assert_int_equal(
+				closed_of(rd, upgrade_rows[i].appid, DRV_DATABASE),
+				REC_CLOSED_KNOWN);
+		}
+		assert_int_equal(store_count(rd, STORE_BUCKET),
+				 UPGRADE_ROWS + UPGRADE_MANY);
+		for (size_t i = 0; i < UPGRADE_MANY; i++) {
+			char name[DRV_BUCKET_NAME_SIZE];
+
+			(void)snprintf(name, sizeof(name), "b%zu", UPGRADE_ROWS + i);
+			read_bucket(rd, "large1", name, &rec);
+			assert_int_equal(rec.quota_bytes, UPGRADE_ROWS + i);
+		}
+		store_read_end(rd);
+		store_close(s);
+	}
+}
+
 static void
 test_a_store_without_its_records(void **state)
 {
@@ -521,6 +671,7 @@ main(void)
 		T(test_a_file_that_is_no_store),
 		T(test_a_newer_schema_is_refused_untouched),
 		T(test_schema_0_is_upgraded),
+		T(test_schema_1_is_upgraded),
 		T(test_a_store_without_its_records),
 	};
 

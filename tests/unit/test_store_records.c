@@ -71,6 +71,7 @@ make_resource(union any *a)
 	FULL(r->identity);
 	r->failures = UINT32_MAX;
 	r->due_ms = 5;
+	r->closed = REC_CLOSED_UNSURE;
 	for (int i = 0; i < REC_COND_COUNT; i++) {
 		r->cond[i].status = i % 2 != 0;
 		r->cond[i].since_ms = i;
@@ -89,6 +90,7 @@ make_bucket(union any *a)
 	a->bucket.observed_mode = DRV_BUCKET_READONLY;
 	a->bucket.purge = 1;
 	a->bucket.created_ms = 8;
+	a->bucket.closed = 1;
 	FULL(a->bucket.message);
 }
 
@@ -215,19 +217,21 @@ WRAP(audit)
 struct row {
 	const char *name;
 	size_t size, format_at;
+	unsigned char format;
 	void (*make)(union any *);
 	void (*encode)(const union any *, struct td_buf *);
 	enum td_rc (*decode)(const void *, size_t, union any *, struct td_err *);
 };
-#define ROW(name, at)                                                                    \
+#define ROW(name, at, format)                                                            \
 	{                                                                                \
-#name, sizeof(struct rec_##name), at, make_##name, encode_##name,        \
+#name, sizeof(struct rec_##name), at, format, make_##name, encode_##name, \
 			decode_##name                                                    \
 	}
 static const struct row rows[] = {
-	ROW(tenant, 0),	   ROW(resource, 0), ROW(bucket, 0),	ROW(slot, 0),
-	ROW(intent, 0),	   ROW(datakey, 0),  ROW(tombstone, 0), ROW(token, 0),
-	ROW(cred_head, 0), ROW(cred, 0),     ROW(audit, 8),
+	ROW(tenant, 0, 1),    ROW(resource, 0, 2), ROW(bucket, 0, 2),
+	ROW(slot, 0, 1),      ROW(intent, 0, 1),   ROW(datakey, 0, 1),
+	ROW(tombstone, 0, 1), ROW(token, 0, 1),	   ROW(cred_head, 0, 1),
+	ROW(cred, 0, 1),      ROW(audit, 8, 1),
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -375,10 +379,14 @@ test_a_newer_format_says_so(void **state)
 		memset(&a, 0, sizeof(a));
 		rows[i].make(&a);
 		encode(&rows[i], &a, &out);
-		assert_int_equal(out.data[rows[i].format_at], 1);
-		out.data[rows[i].format_at] = 2;
+		assert_int_equal(out.data[rows[i].format_at], rows[i].format);
+		out.data[rows[i].format_at] = rows[i].format + 1;
 		assert_int_equal(rows[i].decode(out.data, out.len, &b, &err), TD_CORRUPT);
 		assert_non_null(strstr(err.detail, "newer tenantd"));
+		/* An older one is not: the store was not upgraded, or it is damaged. */
+		out.data[rows[i].format_at] = rows[i].format - 1;
+		assert_int_equal(rows[i].decode(out.data, out.len, &b, &err), TD_CORRUPT);
+		assert_null(strstr(err.detail, "newer tenantd"));
 		td_buf_done(&out);
 	}
 }

@@ -126,16 +126,32 @@ read_buckets(const json_t *request, struct drv_bucket buckets[DRV_BUCKETS_PER_CA
 	return n;
 }
 
+static size_t
+read_closed(const json_t *request, struct drv_closed closed[DRV_CLOSED_MAX])
+{
+	const json_t *list = json_object_get(request, "closed");
+	size_t n = json_array_size(list);
+
+	for (size_t i = 0; i < n && i < DRV_CLOSED_MAX; i++) {
+		const json_t *c = json_array_get(list, i);
+
+		closed[i].seen = flag(c, "seen");
+		snprintf(closed[i].name, sizeof(closed[i].name), "%s", text(c, "name"));
+	}
+	return n;
+}
+
 static const char *const presences[] = { "unknown", "absent", "ours", "foreign" };
 
 static json_t *
 reply(enum td_rc rc, const struct td_err *err, const struct drv_result *res, int64_t took)
 {
-	return json_pack("{ss ss si ss ss sb sb ss ss sI sI}", "rc", td_rc_info(rc)->name,
-			 "detail", rc == TD_OK ? "" : err->detail, "upstream",
+	return json_pack("{ss ss si ss ss sb sb sb ss ss ss sI sI}", "rc",
+			 td_rc_info(rc)->name, "detail", rc == TD_OK ? "" : err->detail, "upstream",
 			 rc == TD_OK ? 0 : err->upstream_status, "presence",
 			 presences[res->presence], "identity", res->identity, "more",
-			 res->more, "drifted", res->drifted, "reason", res->reason,
+			 res->more, "drifted", res->drifted, "closed", res->closed,
+			 "unclosed", res->unclosed, "reason", res->reason,
 			 "message", res->message, "progress", (json_int_t)res->progress,
 			 "took_ms", (json_int_t)took);
 }
@@ -160,6 +176,7 @@ tenant_verb(const json_t *request, int64_t deadline)
 	static const char *const accesses[] = { "full", "fenced", "none" };
 	struct drv_bucket buckets[DRV_BUCKETS_PER_CALL];
 	struct td_secret *secrets[DRV_SLOT_COUNT] = { NULL };
+	struct drv_closed closed[DRV_CLOSED_MAX];
 	struct drv_slot slots[DRV_SLOT_COUNT];
 	struct drv_result res = { 0 };
 	struct td_err err = { 0 };
@@ -180,6 +197,9 @@ tenant_verb(const json_t *request, int64_t deadline)
 		.slot_count = read_slots(request, slots, secrets),
 		.buckets = buckets,
 		.bucket_count = read_buckets(request, buckets),
+		.closed = closed,
+		.closed_count = read_closed(request, closed),
+		.reclose = flag(request, "reclose"),
 	};
 
 	if (strcmp(verb, "observe") == 0)
