@@ -160,6 +160,12 @@ need_server()
 
 setup_nginx() { need_server nginx nginx-light nginx; }
 
+# What sets one process's clock.
+setup_faketime()
+{
+	compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || need_apt faketime
+}
+
 # What checks the metrics.
 setup_promtool() { need_server promtool prometheus prometheus; }
 

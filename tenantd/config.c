@@ -236,6 +236,10 @@ static const struct td_yaml_key keys[] = {
 	    .max = 1 << 30, .doc = "Of each API thread's spool."),
 	KEY("audit.drain", TD_YAML_DURATION, audit_drain, "50ms", .min = 20, .max = 100,
 	    .doc = "Longest time from the spool to the store."),
+	KEY("clock.settle", TD_YAML_DURATION, clock_settle, "1h", .max = 2678400000,
+	    .doc = "A wall clock that leapt ahead by more than 5 minutes, also over a "
+		   "restart, must keep its course for so long before data past its grace "
+		   "time, expired tokens and old audit entries go by it; 0: at once."),
 	KEY("engine.budget", TD_YAML_UINT, engine_budget, "16", .min = 1, .max = 64,
 	    .doc = "Calls at once per region and resource."),
 	KEY("engine.call_timeout", TD_YAML_DURATION, engine_call_timeout, "30s",

@@ -66,6 +66,7 @@ struct config {
 	uint64_t audit_max_bytes;
 	uint64_t audit_spool_bytes;
 	int64_t audit_drain;
+	int64_t clock_settle;
 	uint64_t engine_budget;
 	int64_t engine_call_timeout;
 	int64_t engine_backoff_min;

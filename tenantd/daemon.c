@@ -10,6 +10,7 @@
 #include "mongo/driver.h"
 #include "policies/policy.h"
 #include "trace.h"
+#include "wallclock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +45,7 @@ struct daemon {
 	struct engine *engine;
 	struct denymap *denymap; /* NULL: no region has one */
 	struct api *api;
+	struct wallclock clock;
 	struct api_token_prune token_prune;
 	int64_t token_prune_mono; /* no sooner than this */
 };
@@ -249,6 +251,7 @@ start_engine(struct daemon *d, struct td_err *reterr)
 				.store = d->store,
 				.seal = d->seal,
 				.env = td_env_system(),
+				.wall = &d->clock.wall,
 				.plans = d->plans[d->plan_count - 1],
 				.regions = d->regions,
 				.region_count = d->region_count,
@@ -395,6 +398,7 @@ start_api(struct daemon *d, struct td_err *reterr)
 				.spools = d->spools,
 				.engine = d->engine,
 				.denymap = d->denymap,
+				.wall = &d->clock.wall,
 				.env = td_env_system(),
 				.regions = regions.items,
 				.region_count = regions.count,
@@ -459,6 +463,8 @@ start(struct daemon *d, struct td_err *reterr)
 	if (rc == TD_OK)
 		rc = open_store(d, reterr);
 	if (rc == TD_OK)
+		rc = wallclock_start(&d->clock, d->store, d->config.clock_settle, reterr);
+	if (rc == TD_OK)
 		rc = open_spools(d, reterr);
 	if (rc == TD_OK)
 		rc = admin_token(d, reterr);
@@ -508,6 +514,7 @@ daemon_stop(struct daemon *d)
 	engine_free(d->engine);
 	denymap_stop(d->denymap);
 	spool_close(d->spools);
+	wallclock_stop(&d->clock);
 	store_close(d->store);
 	denymap_free(d->denymap);
 	api_free(d->api);
@@ -611,8 +618,8 @@ prune_tokens(struct daemon *d)
 
 	if (now < d->token_prune_mono)
 		return;
-	if (api_prune_tokens(d->store, td_env_system(), &d->token_prune, &pruned, &err) !=
-	    TD_OK)
+	if (api_prune_tokens(d->store, td_wall_ms(&d->clock.wall), &d->token_prune,
+			     &pruned, &err) != TD_OK)
 		td_log_err(TD_LOG_ERR, &LOG, &err, "expired tokens cannot be pruned");
 	if (pruned > 0)
 		td_log(TD_LOG_INFO, &LOG, "%u expired tokens are pruned", pruned);
@@ -623,12 +630,12 @@ prune_tokens(struct daemon *d)
 void
 daemon_tick(struct daemon *d)
 {
-	int64_t from = td_now_ms(td_env_system()) - d->config.audit_keep;
+	int64_t from = td_wall_ms(&d->clock.wall) - d->config.audit_keep;
 	struct td_err err = { 0 };
 	unsigned dropped = 0;
 
+	wallclock_tick(&d->clock);
 	prune_tokens(d);
-
 	do {
 		if (store_audit_prune(d->store, from, d->config.audit_max_bytes,
 				      PRUNE_BATCH, &dropped, &err) != TD_OK) {

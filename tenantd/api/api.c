@@ -312,6 +312,7 @@ fill(struct api *api, const struct api_options *opt, struct td_err *reterr)
 	api->seal = opt->seal;
 	api->spools = opt->spools;
 	api->engine = opt->engine;
+	api->wall = opt->wall;
 	api->denymap = opt->denymap;
 	api->env = opt->env;
 	api->limits = opt->limits;

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "base/wall.h"
 #include "engine/denymap.h"
 #include "engine/engine.h"
 #include "store/spool.h"
@@ -81,6 +82,7 @@ struct api_options {
 	struct seal *seal;
 	struct spool_set *spools; /* at least api_threads(threads) of them */
 	struct engine *engine;
+	struct td_wall *wall;	 /* until api_stop; NULL: nothing is told of it */
 	struct denymap *denymap; /* until api_stop; NULL: there is none */
 	const struct td_env *env;
 	const struct api_region *regions; /* copied */
@@ -140,12 +142,12 @@ struct api_token_prune {
 	char after[17];
 };
 /*
- * Go a bounded step on the walk over all tokens: those that expired API_TOKEN_KEEP_MS ago or
- * longer are deleted, in one STORE_RESERVE commit with an audit entry each; the very last
+ * Go a bounded step on the walk over all tokens: those that expired API_TOKEN_KEEP_MS before
+ * now_ms (the believed time: base/wall.h) or longer ago are deleted, in one STORE_RESERVE commit with an audit entry each; the very last
  * token stays (see api_admin_token). *ret_pruned: how many. After the last token the walk
  * begins again: at->after is then "". Fails as the store does; what was passed over comes up
  * again in the next round. One thread per walk.
  */
-enum td_rc api_prune_tokens(struct store *store, const struct td_env *env,
+enum td_rc api_prune_tokens(struct store *store, int64_t now_ms,
 			    struct api_token_prune *at, unsigned *ret_pruned,
 			    struct td_err *reterr) TD_MUST_CHECK;

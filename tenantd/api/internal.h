@@ -223,6 +223,7 @@ struct api {
 	struct seal *seal;
 	struct spool_set *spools;
 	struct engine *engine;
+	struct td_wall *wall;
 	struct denymap *denymap;
 	const struct td_env *env;
 	struct api_limits limits;

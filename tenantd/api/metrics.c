@@ -260,6 +260,9 @@ render_engine(struct api *api, struct td_buf *b)
 		  s.verified },
 		{ "tenantd_engine_drifts_total", COUNTER, "Differences found.",
 		  s.drifts },
+		{ "tenantd_clock_ahead_seconds", GAUGE,
+		  "The wall clock is ahead of what is believed; removals by time wait.",
+		  api->wall != NULL ? (uint64_t)td_wall_ahead_ms(api->wall) / 1000 : 0 },
 	};
 
 	render_figures(b, figures, sizeof(figures) / sizeof(figures[0]));

@@ -76,10 +76,10 @@ look_at(void *ctx, const void *key, size_t key_len, const struct store_value *in
 }
 
 enum td_rc
-api_prune_tokens(struct store *store, const struct td_env *env,
-		 struct api_token_prune *at, unsigned *ret_pruned, struct td_err *reterr)
+api_prune_tokens(struct store *store, int64_t now_ms, struct api_token_prune *at,
+		 unsigned *ret_pruned, struct td_err *reterr)
 {
-	struct prune p = { .at = at, .now_ms = td_now_ms(env) };
+	struct prune p = { .at = at, .now_ms = now_ms };
 	char after[sizeof(at->after)];
 	struct store_range range = { .after = after, .after_len = strlen(at->after) };
 	enum td_rc rc = store_read_begin(store, &p.read, reterr);

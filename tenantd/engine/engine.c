@@ -21,6 +21,7 @@ copy_options(struct engine *e, const struct engine_options *opt, struct td_err *
 	e->store = opt->store;
 	e->seal = opt->seal;
 	e->env = opt->env;
+	e->wall = opt->wall;
 	atomic_init(&e->plans, opt->plans);
 	e->call_timeout_ms = opt->call_timeout_ms;
 	e->rules = opt->rules;

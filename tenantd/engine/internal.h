@@ -6,6 +6,7 @@
 #include "engine.h"
 
 #include "base/log.h"
+#include "base/wall.h"
 #include "base/worker.h"
 
 #include <pthread.h>
@@ -75,6 +76,7 @@ struct engine {
 	struct store *store;
 	struct seal *seal;
 	const struct td_env *env;
+	struct td_wall *wall; /* or NULL */
 	_Atomic(const struct plan_set *) plans;
 	struct engine_region *regions;
 	size_t region_count;

@@ -250,6 +250,7 @@ eview_load(struct engine *e, struct store_read *rd, const struct eview_load *how
 	eview_init(ret_ev, how->appid);
 	ret_ev->v.rules = e->rules;
 	ret_ev->v.env = e->env;
+	ret_ev->v.ahead_ms = e->wall != NULL ? td_wall_ahead_ms(e->wall) : 0;
 
 	enum td_rc rc = load_head(e, rd, ret_ev, reterr);
 

@@ -46,12 +46,30 @@ tenant_settled(const struct tenant_view *v)
 	return true;
 }
 
+int64_t
+tenant_believed(const struct tenant_view *v, int64_t now_ms)
+{
+	return now_ms - v->ahead_ms;
+}
+
+int64_t
+tenant_due_at(const struct tenant_view *v, int64_t due_ms, int64_t now_ms)
+{
+	int64_t again = now_ms + v->rules.backoff_max_ms;
+
+	if (v->ahead_ms == 0)
+		return due_ms;
+	/* The clock may be believed before that. */
+	return due_ms + v->ahead_ms < again ? due_ms + v->ahead_ms : again;
+}
+
 bool
 tenant_removing(const struct tenant_view *v, int64_t now_ms)
 {
 	if (v->rec.phase != REC_DELETING)
 		return false;
-	return now_ms >= v->rec.delete_due_ms || tenant_remove_begun(v);
+	return tenant_believed(v, now_ms) >= v->rec.delete_due_ms ||
+	       tenant_remove_begun(v);
 }
 
 bool

@@ -64,7 +64,7 @@ tenant_bucket_remove_now(const struct tenant_view *v, const struct rec_bucket *b
 {
 	if (tenant_removing(v, now_ms))
 		return b->state != REC_BUCKET_NEW && b->state != REC_BUCKET_FOREIGN;
-	return tenant_bucket_leaving(b) && b->remove_due_ms <= now_ms;
+	return tenant_bucket_leaving(b) && b->remove_due_ms <= tenant_believed(v, now_ms);
 }
 
 bool
@@ -139,7 +139,7 @@ tenant_bucket_scan(struct tenant_view *v, const struct rec_bucket *b, int64_t no
 {
 	if (b->state == REC_BUCKET_FOREIGN)
 		v->bucket_foreign++;
-	if (tenant_bucket_leaving(b) && b->remove_due_ms > now_ms &&
+	if (tenant_bucket_leaving(b) && b->remove_due_ms > tenant_believed(v, now_ms) &&
 	    (v->bucket_due_ms == 0 || b->remove_due_ms < v->bucket_due_ms))
 		v->bucket_due_ms = b->remove_due_ms;
 	return tenant_bucket_work(v, b, now_ms);

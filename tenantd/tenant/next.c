@@ -127,17 +127,18 @@ choose_deleting(const struct tenant_view *v, enum drv_resource r, int64_t now_ms
 	int64_t retry = tenant_part_retry_at(v, p, now_ms);
 	bool closed = p->rec.claimed && !p->intent_open && !access_off(v, r);
 	int64_t quiet = tenant_part_quiet_at(v, p, now_ms);
+	int64_t due = tenant_due_at(v, v->rec.delete_due_ms, now_ms);
 
 	if (tenant_removing(v, now_ms) &&
 	    (!p->rec.claimed || closed || p->rec.failures > 0))
 		return choose(CHOOSE_REMOVE, quiet > retry ? quiet : retry);
 	if (!p->rec.claimed) /* half made, never handed out: found out when it is removed */
-		return choose(CHOOSE_NOTHING, v->rec.delete_due_ms);
+		return choose(CHOOSE_NOTHING, due);
 	if (confirming(v, r, now_ms))
 		return choose(CHOOSE_NOTHING, quiet);
 	if (p->intent_open || access_off(v, r) || sum_buckets(v, r, now_ms).sendable)
 		return choose(CHOOSE_ENSURE, retry);
-	return choose(CHOOSE_NOTHING, v->rec.delete_due_ms);
+	return choose(CHOOSE_NOTHING, due);
 }
 
 static struct choice
@@ -186,7 +187,8 @@ choose_part(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 		return choose(CHOOSE_REMOVE, retry);
 	if (v->rec.phase == REC_DELETING) {
 		if (tenant_part_gone(p))
-			return choose(CHOOSE_NOTHING, v->rec.delete_due_ms);
+			return choose(CHOOSE_NOTHING,
+				      tenant_due_at(v, v->rec.delete_due_ms, now_ms));
 		return choose_deleting(v, r, now_ms);
 	}
 	if (!tenant_part_can(v, r, ensure_access(v, r)))
@@ -465,9 +467,11 @@ tenant_next(struct tenant_view *v, int64_t now_ms, struct tenant_step *ret_step,
 	for (unsigned r = 0; r < DRV_RESOURCE_COUNT; r++)
 		if (step.actions[r] != NULL && step.actions[r]->verb != TENANT_OBSERVE)
 			v->want_pending = true;
-	if (v->bucket_due_ms != 0 && v->bucket_due_ms > now_ms &&
-	    v->bucket_due_ms < step.wake_ms)
-		step.wake_ms = v->bucket_due_ms;
+	if (v->bucket_due_ms > tenant_believed(v, now_ms)) {
+		int64_t due = tenant_due_at(v, v->bucket_due_ms, now_ms);
+
+		step.wake_ms = due < step.wake_ms ? due : step.wake_ms;
+	}
 	*ret_step = step;
 	return TD_OK;
 }

@@ -70,6 +70,7 @@ tenant_op_delete(struct tenant_view *v, const struct tenant_delete_options *opt,
 		 int64_t now_ms, struct tenant_op_result *ret, struct td_err *reterr)
 {
 	bool published = v->rec.credential_serial != 0;
+	int64_t believed = tenant_believed(v, now_ms);
 
 	memset(ret, 0, sizeof(*ret));
 	if (v->tombstone)
@@ -80,9 +81,9 @@ tenant_op_delete(struct tenant_view *v, const struct tenant_delete_options *opt,
 		return td_err_set(reterr, TD_DELETION_PROTECTED, "%s is protected",
 				  v->appid);
 	if (v->rec.phase == REC_DELETING) {
-		if (!opt->force || v->rec.delete_due_ms <= now_ms)
+		if (!opt->force || v->rec.delete_due_ms <= believed)
 			return TD_OK;
-		v->rec.delete_due_ms = now_ms;
+		v->rec.delete_due_ms = believed;
 		v->mark = TENANT_PUT;
 		tenant_hurry(v, now_ms);
 		tenant_conclude(v, TENANT_SETTLE_KEEP, now_ms);
@@ -91,7 +92,7 @@ tenant_op_delete(struct tenant_view *v, const struct tenant_delete_options *opt,
 	}
 	v->rec.phase = REC_DELETING;
 	v->rec.delete_asked_ms = now_ms;
-	v->rec.delete_due_ms = opt->force ? now_ms : now_ms + v->rules.delete_grace_ms;
+	v->rec.delete_due_ms = believed + (opt->force ? 0 : v->rules.delete_grace_ms);
 	if (published)
 		tenant_handed_out(v);
 	changed(v, ret, TENANT_ALL_PARTS, now_ms);
@@ -150,8 +151,8 @@ tenant_op_bucket_delete(struct tenant_view *v, const char *name,
 		if (opt->purge)
 			tenant_closed_changed(v);
 		b->rec.purge = opt->purge ? 1 : 0;
-		b->rec.remove_due_ms =
-			opt->purge ? now_ms + v->rules.delete_grace_ms : now_ms;
+		b->rec.remove_due_ms = tenant_believed(v, now_ms) +
+				       (opt->purge ? v->rules.delete_grace_ms : 0);
 		b->rec.message[0] = '\0';
 		b->mark = TENANT_PUT;
 	}

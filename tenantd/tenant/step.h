@@ -91,6 +91,13 @@ bool tenant_closed_work(const struct tenant_view *v, enum drv_resource r, int64_
 void tenant_closed_ensured(struct tenant_view *v, const struct tenant_closed *done,
 			   int64_t now_ms);
 
+/* ---- grace times ---- */
+
+/* What the time is for data that goes by time. */
+int64_t tenant_believed(const struct tenant_view *v, int64_t now_ms);
+/* When to look again at what goes at due_ms. */
+int64_t tenant_due_at(const struct tenant_view *v, int64_t due_ms, int64_t now_ms);
+
 /* ---- the whole ---- */
 
 /* Is this tenant past its grace time: what is left of it is being removed? */

@@ -112,6 +112,10 @@ struct tenant_view {
 		 * proven gone. 0: do not wait. */
 		int64_t late_ms;
 	} rules;
+	/* From the caller, 0 or more: how far the wall clock, which now_ms is everywhere, is
+	 * ahead of the time that is believed (base/wall.h). Data that goes when its grace time
+	 * is over waits for the latter. */
+	int64_t ahead_ms;
 	const struct td_env *env; /* chance only */
 };
 
