@@ -2,20 +2,19 @@
 (build/.../minio_driver_shell), a real MinIO on which it is tenantd's own restricted user,
 and tenants at work with real clients."""
 import json
-import subprocess
 
 import boto3
 import botocore.exceptions
 import pytest
 from botocore.config import Config
 
+from tests.service.driver_shell import (  # noqa: F401
+    INSTANCE, OTHER_INSTANCE, DriverShell, names, ok)
 from tests.testbed import parts
 from tests.testbed.bed import new_appid
 from tests.testbed.minio_server import Minio
 from tests.testbed.process import new_secret, note_secret
 
-INSTANCE = "0123456789abcdef0123456789abcdef"
-OTHER_INSTANCE = "fedcba9876543210fedcba9876543210"
 WRITES = {"add-user", "remove-user", "set-user-status", "set-user-or-group-policy",
           "add-service-account", "update-service-account", "delete-service-account",
           "revoke-tokens", "set-bucket-quota", "create-bucket", "delete-bucket",
@@ -31,58 +30,17 @@ def secret():
     return value
 
 
-class Shell:
-    """One process with one driver."""
-
+class Shell(DriverShell):
     def __init__(self, minio, endpoints=None, instance=INSTANCE, die_after=0, files=None,
                  next_files=None, policies=None):
         files = files or (minio.admin_user_file, minio.admin_secret_file)
-        argv = [parts.build_dir() / "minio_driver_shell", "--access-key-file", files[0],
-                "--secret-key-file", files[1], "--instance", instance,
-                "--policies", policies or parts.ROOT / "policies"]
-        for endpoint in endpoints or [minio.endpoint]:
-            argv += ["--endpoint", endpoint]
-        if die_after:
-            argv += ["--die-after", die_after]
-        if next_files:
-            argv += ["--next-access-key-file", next_files[0],
-                     "--next-secret-key-file", next_files[1]]
-        self.process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        text=True)
-
-    def send(self, request):
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-
-    def receive(self):
-        """The reply, or None when the process died."""
-        line = self.process.stdout.readline()
-        assert not any(s in line for s in SECRETS), "a secret in a reply"
-        return json.loads(line) if line else None
-
-    def call(self, **request):
-        self.send(request)
-        return self.receive()
-
-    def parallel(self, wanted):
-        return self.call(parallel=wanted)
-
-    def close(self):
-        """Ends it; what it printed besides replies, which must be nothing."""
-        self.process.stdin.close()
-        rest, errors = self.process.stdout.read(), self.process.stderr.read()
-        self.status = self.process.wait(30)
-        return rest + errors
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        noise = self.close()
-        if exc[0] is None:
-            assert noise == ""
-            assert self.status == 0
+        next_files = next_files or (None, None)
+        super().__init__("minio_driver_shell", SECRETS,
+                         access_key_file=files[0], secret_key_file=files[1],
+                         instance=instance, policies=policies or parts.ROOT / "policies",
+                         endpoint=endpoints or [minio.endpoint], die_after=die_after,
+                         next_access_key_file=next_files[0],
+                         next_secret_key_file=next_files[1])
 
 
 class Tenant:
@@ -139,17 +97,6 @@ def code_of(call):
         return ""
     except botocore.exceptions.ClientError as error:
         return error.response["Error"]["Code"]
-
-
-def ok(reply):
-    assert reply is not None, "the driver's process died"
-    assert reply["rc"] == "OK", reply
-    assert all(b["rc"] == "OK" for b in reply.get("buckets", [])), reply
-    return reply
-
-
-def names(reply):
-    return [name for name, _ in reply["calls"]]
 
 
 @pytest.fixture(scope="module")

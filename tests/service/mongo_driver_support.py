@@ -1,89 +1,31 @@
 """What the tests of the MongoDB driver share: the driver in a process of its own
 (mongo_driver_shell of the build folder), and a tenant as the engine would know it."""
-import json
-import os
-import signal
-import subprocess
-
 import pymongo
 import pymongo.errors
 import pytest
 
+from tests.service.driver_shell import (  # noqa: F401
+    INSTANCE, OTHER_INSTANCE, DriverShell, names, ok)
 from tests.testbed import parts
 from tests.testbed.bed import new_appid
 from tests.testbed.mongod import Mongod
 from tests.testbed.process import new_secret, note_secret
 
-INSTANCE = "0123456789abcdef0123456789abcdef"
-OTHER_INSTANCE = "fedcba9876543210fedcba9876543210"
 ROLE = "tenantd_app"
 NOT_AUTHORIZED = 13
 LOGIN_FAILED = 18
 
 
-class Shell:
-    """One process with one driver."""
-
+class Shell(DriverShell):
     def __init__(self, mongod, uri=None, instance=INSTANCE, die_after=0, stop_after=0,
                  next_files=None):
-        argv = [parts.build_dir() / "mongo_driver_shell", "--uri", uri or mongod.uri,
-                "--username-file", mongod.admin_user_file,
-                "--password-file", mongod.admin_password_file,
-                "--policies", parts.ROOT / "policies", "--instance", instance]
-        if die_after:
-            argv += ["--die-after", die_after]
-        if stop_after:
-            argv += ["--stop-after", stop_after]
-        if next_files:
-            argv += ["--next-username-file", next_files[0],
-                     "--next-password-file", next_files[1]]
-        # libmongoc keeps counters in shared memory named after the process; one that was
-        # killed leaves it behind, and the next with its number would complain.
-        environment = {**os.environ, "MONGOC_DISABLE_SHM": "1"}
-        self.process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        text=True, env=environment)
-
-    def send(self, request):
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-
-    def receive(self):
-        """The reply, or None when the process died."""
-        line = self.process.stdout.readline()
-        return json.loads(line) if line else None
-
-    def call(self, **request):
-        self.send(request)
-        return self.receive()
-
-    def meanwhile(self, request, action):
-        """Send it, and do something while the process is stopped (stop_after); the reply."""
-        self.send(request)
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
-        try:
-            action()
-        finally:
-            self.process.send_signal(signal.SIGCONT)
-        return self.receive()
-
-    def parallel(self, requests):
-        return self.call(parallel=requests)
-
-    def close(self):
-        """Ends it; what it printed besides replies, which must be nothing."""
-        self.process.stdin.close()
-        rest, errors = self.process.stdout.read(), self.process.stderr.read()
-        self.status = self.process.wait(30)
-        return rest + errors
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        noise = self.close()
-        if exc[0] is None:
-            assert noise == "" and self.status == 0, (self.status, noise)
+        next_files = next_files or (None, None)
+        super().__init__("mongo_driver_shell", uri=uri or mongod.uri,
+                         username_file=mongod.admin_user_file,
+                         password_file=mongod.admin_password_file,
+                         policies=parts.ROOT / "policies", instance=instance,
+                         die_after=die_after, stop_after=stop_after,
+                         next_username_file=next_files[0], next_password_file=next_files[1])
 
 
 class Tenant:
@@ -136,16 +78,6 @@ def code_of(call):
         return 0
     except pymongo.errors.OperationFailure as error:
         return error.code
-
-
-def ok(reply):
-    assert reply is not None, "the driver's process died"
-    assert reply["rc"] == "OK", reply
-    return reply
-
-
-def names(reply):
-    return [name for name, _ in reply["calls"]]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ td_unit_test(minio_reply SOURCES test_minio_reply.c DEPENDS minio base)
 if(NOT TD_FUZZ)
 	# Not a unit test: tests/service/test_minio_driver.py runs it against a real MinIO.
 	td_test_program(minio_driver_shell
-		SOURCES ../service/c/minio_driver_shell.c
+		SOURCES ../service/c/minio_driver_shell.c ../service/c/driver_shell.c
 		DEPENDS minio policies base
 		PRIVATE_LIBS jansson)
 endif()

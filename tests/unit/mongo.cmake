@@ -10,7 +10,7 @@ td_unit_test(mongo_driver SOURCES test_mongo_driver.c DEPENDS mongo policies bas
 if(NOT TD_FUZZ)
 	# Not a unit test: tests/service/test_mongo_driver*.py run it against a real mongod.
 	td_test_program(mongo_driver_shell
-		SOURCES ../service/c/mongo_driver_shell.c
+		SOURCES ../service/c/mongo_driver_shell.c ../service/c/driver_shell.c
 		DEPENDS mongo policies base
 		PRIVATE_LIBS jansson)
 endif()
