@@ -4,64 +4,13 @@
  */
 #include "policies/policy.h"
 
+#include "alloc_fail.h"
 #include "base/crypto.h"
+#include "check.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #define SHIPPED TD_SOURCE_DIR "/policies"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-char *__real_strdup(const char *s);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-char *__wrap_strdup(const char *s);
-
-static long countdown = -1; /* allocations that still succeed; -1: all */
-
-static bool
-fails(void)
-{
-	if (countdown < 0)
-		return false;
-	if (countdown == 0)
-		return true;
-	countdown--;
-	return false;
-}
-
-void *
-__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *
-__wrap_realloc(void *p, size_t size)
-{
-	return fails() ? NULL : __real_realloc(p, size);
-}
-
-char *
-__wrap_strdup(const char *s)
-{
-	return fails() ? NULL : __real_strdup(s);
-}
 
 static enum td_rc
 load_folder(struct policy_set **ret, struct td_err *err)
@@ -97,9 +46,9 @@ static void every_allocation(enum td_rc (*load)(struct policy_set **ret,
 		struct td_err err = { 0 };
 		enum td_rc rc;
 
-		countdown = n;
+		alloc_fail_at(n);
 		rc = load(&set, &err);
-		countdown = -1;
+		alloc_fail_off();
 		if (rc == TD_OK) {
 			policy_set_free(set);
 			break;
@@ -143,9 +92,9 @@ comparing_resources(void **state)
 	for (;; n++) {
 		enum td_rc rc;
 
-		countdown = n;
+		alloc_fail_at(n);
 		rc = policy_patterns_meet("${aws:username}-*", "*", NULL, &err);
-		countdown = -1;
+		alloc_fail_off();
 		if (rc == TD_CONFLICT)
 			break;
 		assert_int_equal(rc, TD_NOMEM);
@@ -163,15 +112,15 @@ compiling_into_a_buffer(void **state)
 	(void)state;
 	assert_int_equal(load_one(&set, &err), TD_OK);
 	td_buf_init(&b, POLICY_MAX_SA);
-	countdown = 0;
+	alloc_fail_at(0);
 	assert_int_equal(policy_minio_sa(policy_set_at(set, 0), "abc", &b, &err),
 			 TD_NOMEM);
-	countdown = -1;
+	alloc_fail_off();
 	td_buf_reset(&b);
-	countdown = 0;
+	alloc_fail_at(0);
 	assert_int_equal(policy_minio_bucket("abc-d", POLICY_ANON_READONLY, &b, &err),
 			 TD_NOMEM);
-	countdown = -1;
+	alloc_fail_off();
 	td_buf_done(&b);
 	policy_set_free(set);
 }
@@ -186,9 +135,9 @@ comparing_documents(void **state)
 
 	(void)state;
 	for (; !same; n++) {
-		countdown = n;
+		alloc_fail_at(n);
 		same = policy_json_same(a, strlen(a), b, strlen(b));
-		countdown = -1;
+		alloc_fail_off();
 	}
 	/* Out of memory was "different" each time before. */
 	assert_true(n > 10);

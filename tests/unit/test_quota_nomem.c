@@ -4,60 +4,8 @@
  */
 #include "quota/plan.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-char *__real_strdup(const char *s);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-char *__wrap_strdup(const char *s);
-
-static long countdown = -1; /* allocations that still succeed; -1: all */
-
-static bool
-fails(void)
-{
-	if (countdown < 0)
-		return false;
-	if (countdown == 0)
-		return true;
-	countdown--;
-	return false;
-}
-
-void *
-__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-	return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *
-__wrap_realloc(void *p, size_t size)
-{
-	return fails() ? NULL : __real_realloc(p, size);
-}
-
-char *
-__wrap_strdup(const char *s)
-{
-	return fails() ? NULL : __real_strdup(s);
-}
+#include "alloc_fail.h"
+#include "check.h"
 
 static enum td_rc
 load_folder(struct plan_set **ret, struct td_err *err)
@@ -87,9 +35,9 @@ static void every_allocation(enum td_rc (*load)(struct plan_set **ret,
 		struct td_err err = { 0 };
 		enum td_rc rc;
 
-		countdown = n;
+		alloc_fail_at(n);
 		rc = load(&set, &err);
-		countdown = -1;
+		alloc_fail_off();
 		if (rc == TD_OK) {
 			plan_set_free(set);
 			break;
