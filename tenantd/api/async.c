@@ -4,6 +4,7 @@
  */
 #include "internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void
@@ -39,13 +40,41 @@ begin(struct req *r, req_done_fn on_done)
 	return true;
 }
 
-enum td_rc
-req_engine(struct req *r, const struct engine_op *op, req_done_fn on_done)
+/* Its audit entry, for the same commit. */
+static enum td_rc
+audit_order(struct req *r, struct engine_op *op, enum api_audit_action action,
+	    const char *detail)
 {
-	if (!begin(r, on_done))
-		return TD_RATE_LIMITED;
-	engine_op_submit(r->t->api->engine, op, engine_done, r);
-	return TD_OK;
+	struct rec_audit entry;
+
+	audit_fill(r, action, &entry);
+	memcpy(entry.appid, r->path.appid, sizeof(entry.appid));
+	snprintf(entry.object, sizeof(entry.object), "%s", r->path.name);
+	snprintf(entry.detail, sizeof(entry.detail), "%s", detail);
+	td_buf_reset(&r->audit);
+	rec_audit_encode(&entry, &r->audit);
+	op->audit = r->audit.data;
+	op->audit_len = r->audit.len;
+	return td_buf_rc(&r->audit);
+}
+
+void
+req_order(struct req *r, struct engine_op *op, enum api_audit_action action,
+	  const char *detail, req_done_fn on_done)
+{
+	struct td_err err = { .rc = TD_OK };
+	enum td_rc rc = match_headers(r, op, &err);
+
+	memcpy(op->appid, r->path.appid, sizeof(op->appid));
+	memcpy(op->bucket.name, r->path.name, sizeof(op->bucket.name));
+	if (rc == TD_OK)
+		rc = audit_order(r, op, action, detail);
+	if (rc == TD_OK && !begin(r, on_done))
+		rc = TD_RATE_LIMITED;
+	if (rc == TD_OK)
+		engine_op_submit(r->t->api->engine, op, engine_done, r);
+	else
+		req_problem(r, rc, &err, NULL);
 }
 
 enum td_rc

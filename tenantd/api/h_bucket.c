@@ -142,36 +142,6 @@ op_done(struct req *r)
 	show(r, WAKE_CHANGED);
 }
 
-static void
-submit(struct req *r, struct engine_op *op, enum api_audit_action action,
-       const char *detail)
-{
-	struct rec_audit entry;
-	struct td_err err;
-	enum td_rc rc = match_headers(r, op, &err);
-
-	if (rc != TD_OK) {
-		req_problem(r, rc, &err, NULL);
-		return;
-	}
-	memcpy(op->appid, r->path.appid, sizeof(op->appid));
-	memcpy(op->bucket.name, r->path.name, sizeof(op->bucket.name));
-	audit_fill(r, action, &entry);
-	memcpy(entry.appid, r->path.appid, sizeof(entry.appid));
-	snprintf(entry.object, sizeof(entry.object), "%s", r->path.name);
-	snprintf(entry.detail, sizeof(entry.detail), "%s", detail);
-	td_buf_reset(&r->audit);
-	rec_audit_encode(&entry, &r->audit);
-	rc = td_buf_rc(&r->audit);
-	if (rc == TD_OK) {
-		op->audit = r->audit.data;
-		op->audit_len = r->audit.len;
-		rc = req_engine(r, op, op_done);
-	}
-	if (rc != TD_OK)
-		req_problem(r, rc, NULL, NULL);
-}
-
 void
 h_bucket_get(struct req *r)
 {
@@ -196,7 +166,7 @@ h_bucket_put(struct req *r)
 		 op.bucket.has_mode ? tenant_mode_text(op.bucket.mode) : "-",
 		 op.bucket.has_quota ? "" : "-",
 		 (unsigned long long)op.bucket.quota_bytes);
-	submit(r, &op, API_AUDIT_BUCKET_PUT, detail);
+	req_order(r, &op, API_AUDIT_BUCKET_PUT, detail, op_done);
 }
 
 void
@@ -216,7 +186,8 @@ h_bucket_delete(struct req *r)
 		wait_set(r, DELETE_WAIT_S);
 	r->ok_status = MHD_HTTP_ACCEPTED;
 	r->expect_gone = true;
-	submit(r, &op, API_AUDIT_BUCKET_DELETE, op.bucket_del.purge ? "purge" : "");
+	req_order(r, &op, API_AUDIT_BUCKET_DELETE, op.bucket_del.purge ? "purge" : "",
+		  op_done);
 }
 
 /* ---- the list ---- */

@@ -109,35 +109,6 @@ op_done(struct req *r)
 	show(r, WAKE_CHANGED);
 }
 
-/* Hand the operation over, with its audit entry. */
-static void
-submit(struct req *r, struct engine_op *op, enum api_audit_action action,
-       const char *detail)
-{
-	struct td_err err = { .rc = TD_OK };
-	struct rec_audit entry;
-	enum td_rc rc = match_headers(r, op, &err);
-
-	if (rc != TD_OK) {
-		req_problem(r, rc, &err, NULL);
-		return;
-	}
-	memcpy(op->appid, r->path.appid, sizeof(op->appid));
-	audit_fill(r, action, &entry);
-	memcpy(entry.appid, r->path.appid, sizeof(entry.appid));
-	snprintf(entry.detail, sizeof(entry.detail), "%s", detail);
-	td_buf_reset(&r->audit);
-	rec_audit_encode(&entry, &r->audit);
-	rc = td_buf_rc(&r->audit);
-	if (rc == TD_OK) {
-		op->audit = r->audit.data;
-		op->audit_len = r->audit.len;
-		rc = req_engine(r, op, op_done);
-	}
-	if (rc != TD_OK)
-		req_problem(r, rc, NULL, NULL);
-}
-
 void
 h_tenant_get(struct req *r)
 {
@@ -172,7 +143,7 @@ h_tenant_put(struct req *r)
 	r->ok_status = MHD_HTTP_OK;
 	op.put = r->tenant_body.put;
 	put_detail(&op.put, detail, sizeof(detail));
-	submit(r, &op, API_AUDIT_TENANT_PUT, detail);
+	req_order(r, &op, API_AUDIT_TENANT_PUT, detail, op_done);
 }
 
 /* A query parameter that is true, false or not there. */
@@ -200,7 +171,7 @@ h_tenant_delete(struct req *r)
 	}
 	r->ok_status = MHD_HTTP_ACCEPTED;
 	r->expect_gone = true;
-	submit(r, &op, API_AUDIT_TENANT_DELETE, op.del.force ? "force" : "");
+	req_order(r, &op, API_AUDIT_TENANT_DELETE, op.del.force ? "force" : "", op_done);
 }
 
 static void
@@ -215,7 +186,7 @@ change_phase(struct req *r, enum engine_op_kind kind, enum api_audit_action acti
 		return;
 	}
 	r->ok_status = MHD_HTTP_OK;
-	submit(r, &op, action, "");
+	req_order(r, &op, action, "", op_done);
 }
 
 void

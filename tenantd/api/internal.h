@@ -317,10 +317,12 @@ int64_t wait_expire(struct api_thread *t);
 void wait_set(struct req *r, uint64_t seconds);
 
 /* ---- async.c ---- */
-/* Hand the operation over; on_done runs on this thread with r->result filled. TD_RATE_LIMITED
- * when too many are under way. What op points to must live in r. */
-enum td_rc req_engine(struct req *r, const struct engine_op *op,
-		      req_done_fn on_done) TD_MUST_CHECK;
+/* Hand an operation on the tenant (and bucket) of the path over, under the conditions of
+ * the headers and with its audit entry; on_done runs on this thread with r->result filled. The
+ * answer is given here when it cannot be: also when too many are under way. What op points
+ * to must live in r. */
+void req_order(struct req *r, struct engine_op *op, enum api_audit_action action,
+	       const char *detail, req_done_fn on_done);
 /* Takes the commit, always. */
 enum td_rc req_commit(struct req *r, struct store_commit *c,
 		      req_done_fn on_done) TD_MUST_CHECK;
