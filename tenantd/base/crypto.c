@@ -1,9 +1,9 @@
 /*
  * Algorithms are fetched once per process and contexts made once per thread: in OpenSSL 3
- * fetching costs more than hashing a short text, and taking a cipher's context apart after
- * each use as much as the use. So the last key's schedule stays in the thread's context until
- * the next key takes its place, as keys themselves stay in memory. A thread's contexts go
- * with it, wiped, through the destructor of a thread key.
+ * fetching costs more than hashing a short text, and setting up a cipher for a key as much as
+ * using it. So the schedules of a thread's last two keys stay (one of them is the master key,
+ * the other a tenant's), as keys themselves stay in memory. A thread's contexts go with it,
+ * wiped, through the destructor of a thread key.
  *
  * What can only fail when libcrypto is broken or memory for a context is gone aborts:
  * going on with a hash that was not computed would be worse.
@@ -19,9 +19,20 @@
 
 #define SHA256_BLOCK 64
 
+/* A cipher that is set up for a key. */
+struct keyed {
+	EVP_CIPHER_CTX *ctx;
+	bool set;
+	unsigned char key[TD_AEAD_KEY_LEN];
+};
+struct cipher {
+	struct keyed keyed[2];
+	unsigned last; /* of the two */
+};
+
 struct contexts {
 	EVP_MD_CTX *md;
-	EVP_CIPHER_CTX *ciphers[2]; /* by enum td_aead */
+	struct cipher ciphers[2]; /* by enum td_aead */
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -36,8 +47,9 @@ contexts_free(void *p)
 	struct contexts *c = p;
 
 	EVP_MD_CTX_free(c->md);
-	EVP_CIPHER_CTX_free(c->ciphers[0]);
-	EVP_CIPHER_CTX_free(c->ciphers[1]);
+	for (int i = 0; i < 4; i++)
+		EVP_CIPHER_CTX_free(c->ciphers[i / 2].keyed[i % 2].ctx);
+	explicit_bzero(c, sizeof(*c));
 	free(c);
 }
 
@@ -62,17 +74,47 @@ contexts(void)
 	if (c == NULL)
 		abort();
 	c->md = EVP_MD_CTX_new();
-	for (int alg = 0; alg < 2; alg++) {
-		c->ciphers[alg] = EVP_CIPHER_CTX_new();
-		if (c->ciphers[alg] == NULL ||
-		    EVP_CipherInit_ex2(c->ciphers[alg], ciphers[alg], NULL, NULL, 0,
-				       NULL) != 1)
+	for (int i = 0; i < 4; i++) {
+		struct keyed *k = &c->ciphers[i / 2].keyed[i % 2];
+
+		k->ctx = EVP_CIPHER_CTX_new();
+		if (k->ctx == NULL ||
+		    EVP_CipherInit_ex2(k->ctx, ciphers[i / 2], NULL, NULL, 0, NULL) != 1)
 			abort();
 	}
 	if (c->md == NULL || pthread_setspecific(key, c) != 0)
 		abort();
 	mine = c;
 	return c;
+}
+
+/* The context that is set up for the key, or the one that was used longer ago; then *key stays
+ * and is to be set. NULL as *key: it is set. */
+static struct keyed *
+keyed_for(enum td_aead alg, const unsigned char **aead_key)
+{
+	struct cipher *c = &contexts()->ciphers[alg];
+	struct keyed *k = &c->keyed[c->last];
+
+	if (!k->set || memcmp(k->key, *aead_key, sizeof(k->key)) != 0) {
+		c->last ^= 1;
+		k = &c->keyed[c->last];
+	}
+	if (k->set && memcmp(k->key, *aead_key, sizeof(k->key)) == 0) {
+		*aead_key = NULL;
+	} else {
+		k->set = true;
+		memcpy(k->key, *aead_key, sizeof(k->key));
+	}
+	return k;
+}
+
+/* After a failure nothing is known of what is set up. */
+static enum td_rc
+ended(struct keyed *k, bool ok)
+{
+	k->set = k->set && ok;
+	return ok ? TD_OK : TD_CRYPTO;
 }
 
 static void
@@ -150,14 +192,13 @@ td_aead_seal(enum td_aead alg, const unsigned char aead_key[TD_AEAD_KEY_LEN],
 	     const unsigned char nonce[TD_AEAD_NONCE_LEN], struct td_bytes aad,
 	     struct td_bytes in, unsigned char *out)
 {
-	EVP_CIPHER_CTX *ctx = contexts()->ciphers[alg];
-	bool ok;
+	struct keyed *k;
 
 	if (aad.len > INT_MAX || in.len > INT_MAX - TD_AEAD_TAG_LEN)
 		return TD_TOO_LARGE;
-	ok = EVP_EncryptInit_ex2(ctx, NULL, aead_key, nonce, NULL) == 1 &&
-	     seal(ctx, aad, in, out);
-	return ok ? TD_OK : TD_CRYPTO;
+	k = keyed_for(alg, &aead_key);
+	return ended(k, EVP_EncryptInit_ex2(k->ctx, NULL, aead_key, nonce, NULL) == 1 &&
+				seal(k->ctx, aad, in, out));
 }
 
 static bool
@@ -181,18 +222,19 @@ td_aead_open(enum td_aead alg, const unsigned char aead_key[TD_AEAD_KEY_LEN],
 	     const unsigned char nonce[TD_AEAD_NONCE_LEN], struct td_bytes aad,
 	     struct td_bytes in, unsigned char *out)
 {
-	EVP_CIPHER_CTX *ctx = contexts()->ciphers[alg];
-	bool ok;
+	struct keyed *k;
+	enum td_rc rc;
 
 	if (in.len < TD_AEAD_TAG_LEN)
 		return TD_CRYPTO;
 	if (aad.len > INT_MAX || in.len > INT_MAX)
 		return TD_TOO_LARGE;
-	ok = EVP_DecryptInit_ex2(ctx, NULL, aead_key, nonce, NULL) == 1 &&
-	     unseal(ctx, aad, in, out);
-	if (!ok)
+	k = keyed_for(alg, &aead_key);
+	rc = ended(k, EVP_DecryptInit_ex2(k->ctx, NULL, aead_key, nonce, NULL) == 1 &&
+			      unseal(k->ctx, aad, in, out));
+	if (rc != TD_OK)
 		explicit_bzero(out, in.len - TD_AEAD_TAG_LEN);
-	return ok ? TD_OK : TD_CRYPTO;
+	return rc;
 }
 
 bool

@@ -319,6 +319,45 @@ hex_is_exact(void **state)
 	assert_false(td_equal_ct("abc", "abd", 3));
 }
 
+/* A thread keeps the last two keys set up: whichever comes next, only its own opens. */
+static void
+aead_keys_take_turns(void **state)
+{
+	static const unsigned order[] = { 0, 0, 1, 0, 1, 2, 0, 2, 1, 1, 2, 0 };
+	unsigned char keys[3][TD_AEAD_KEY_LEN] = { { 1 }, { 2 }, { 3 } };
+	unsigned char nonce[TD_AEAD_NONCE_LEN] = { 9 }, out[4 + TD_AEAD_TAG_LEN];
+	unsigned char sealed[3][4 + TD_AEAD_TAG_LEN];
+	struct td_bytes none = { "", 0 };
+
+	(void)state;
+	for (unsigned alg = 0; alg < 2; alg++) {
+		for (unsigned i = 0; i < 3; i++)
+			assert_int_equal(
+				td_aead_seal((enum td_aead)alg, keys[i], nonce, none,
+					     (struct td_bytes){ keys[i], 4 }, sealed[i]),
+				TD_OK);
+		for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+			unsigned k = order[i], other = (k + 1) % 3;
+			struct td_bytes in = { sealed[k], sizeof(sealed[k]) };
+
+			assert_int_equal(td_aead_open((enum td_aead)alg, keys[k], nonce,
+						      none, in, out),
+					 TD_OK);
+			assert_memory_equal(out, keys[k], 4);
+			if (i % 2 == 0)
+				assert_int_equal(td_aead_open((enum td_aead)alg,
+							      keys[other], nonce, none,
+							      in, out),
+						 TD_CRYPTO);
+			assert_int_equal(
+				td_aead_seal((enum td_aead)alg, keys[k], nonce, none,
+					     (struct td_bytes){ keys[k], 4 }, out),
+				TD_OK);
+			assert_memory_equal(out, sealed[k], sizeof(out));
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -327,6 +366,7 @@ main(void)
 		cmocka_unit_test(hmac_known_answers),
 		cmocka_unit_test(pbkdf2_known_answers),
 		cmocka_unit_test(aead_known_answers_both_ways),
+		cmocka_unit_test(aead_keys_take_turns),
 		cmocka_unit_test(any_changed_bit_is_refused_and_leaves_nothing),
 		cmocka_unit_test(what_is_shorter_than_a_tag_is_refused),
 		cmocka_unit_test(threads_have_their_own_contexts),
