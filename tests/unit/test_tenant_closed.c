@@ -124,6 +124,7 @@ a_purge_closes_first(void **state)
 	assert_null(record(&v, "data"));
 	/* What denied it goes, too. */
 	assert_int_equal(slots(&v), REC_CLOSED_CHANGED);
+	assert_true(v.pending && !tenant_settled(&v));
 	a = next_ensure(&v, T0 + GRACE);
 	assert_true(a->reclose);
 	assert_int_equal(a->closed.count, 0);
