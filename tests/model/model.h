@@ -377,6 +377,7 @@ struct world {
 	bool up;	 /* the daemon runs */
 	bool foreign_go; /* in the calm */
 	bool nervous;	 /* one tenant is suspended and resumed all the time */
+	bool purging;	 /* one tenant purges its buckets and takes them back all the time */
 	unsigned fault;	 /* of 1,000 requests */
 	bool lied;
 	int64_t outage_until[DRV_RESOURCE_COUNT];
