@@ -29,7 +29,7 @@ class Holder:
     """Somebody with all that was handed out for one bucket before it was purged."""
 
     def __init__(self, credentials, name="web"):
-        self.s3 = clients.boto(credentials)
+        self.s3 = clients.boto(credentials, signature_version="s3v4")
         self.bucket = clients.bucket_name(credentials, name)
         self.url = credentials["object"]["internal_endpoint"] + "/" + self.bucket
         self.get = self.s3.generate_presigned_url(
