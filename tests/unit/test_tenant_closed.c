@@ -61,8 +61,7 @@ finish(struct tenant_view *v, struct tenant_action *a, enum td_rc rc,
        const struct drv_result *res, int64_t now_ms)
 {
 	for (size_t i = 0; i < a->bucket_count; i++)
-		a->buckets[i].presence =
-			a->buckets[i].remove ? DRV_ABSENT : DRV_OURS;
+		a->buckets[i].presence = a->buckets[i].remove ? DRV_ABSENT : DRV_OURS;
 	tenant_done(v, a, rc, res, &(struct td_err){ .rc = rc }, now_ms);
 	view_commit(v);
 	free(a);
