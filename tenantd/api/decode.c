@@ -161,6 +161,7 @@ static const struct member bucket_members[] = {
 	{ "message", NULL },
 	{ "created_at", NULL },
 	{ "remove_due_at", NULL },
+	{ "access", NULL },
 	{ NULL, NULL },
 };
 /* The path names the bucket. */
@@ -174,6 +175,7 @@ static const struct member bucket_path_members[] = {
 	{ "message", NULL },
 	{ "created_at", NULL },
 	{ "remove_due_at", NULL },
+	{ "access", NULL },
 	{ NULL, NULL },
 };
 

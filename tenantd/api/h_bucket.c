@@ -89,8 +89,12 @@ static enum outcome
 outcome(const struct req *r, const struct tenant_view *v, const struct rec_bucket *rec)
 {
 	if (r->expect_gone) {
+		/* With a grace time to come, that it is closed is all there is to wait for. */
+		bool later = rec->remove_due_ms >
+			     td_now_ms(r->t->api->env) - v->ahead_ms;
+
 		if (rec->state == REC_BUCKET_REMOVING)
-			return OPEN;
+			return later && tenant_bucket_closed(rec) ? SETTLED : OPEN;
 		return tenant_bucket_refused(rec) ? REFUSED : OPEN;
 	}
 	if (rec->state == REC_BUCKET_FOREIGN)

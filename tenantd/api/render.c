@@ -163,6 +163,15 @@ bucket_state(const struct rec_bucket *rec)
 	return "unknown";
 }
 
+/* Of one on its way out: does anybody reach it still? */
+static const char *
+bucket_access(const struct rec_bucket *rec)
+{
+	if (!tenant_bucket_shut(rec))
+		return "open";
+	return tenant_bucket_closed(rec) ? "closed" : "closing";
+}
+
 void
 api_render_bucket(struct td_buf *b, const struct tenant_view *v,
 		  const struct tenant_bucket *bucket)
@@ -187,6 +196,8 @@ api_render_bucket(struct td_buf *b, const struct tenant_view *v,
 	if (rec->state == REC_BUCKET_REMOVING) {
 		td_buf_char(b, ',');
 		api_json_time(b, "remove_due_at", rec->remove_due_ms);
+		td_buf_char(b, ',');
+		api_json_member(b, "access", bucket_access(rec));
 	}
 	td_buf_char(b, '}');
 }

@@ -231,7 +231,9 @@ const struct ctl_command ctl_commands[] = {
 	  bucket_delete_options, "delete a bucket",
 	  "Deletes an empty bucket; one that holds objects is refused (exit status 4) "
 	  "unless\n"
-	  "--purge is given.",
+	  "--purge is given: then access ends at once, also for keys and links that\n"
+	  "were handed out, and the data goes after the grace time. Until then\n"
+	  "`bucket create` brings it back.",
 	  "tenantctl bucket delete abc123 old\n"
 	  "tenantctl bucket delete abc123 old --purge",
 	  cmd_bucket_delete },

@@ -301,10 +301,11 @@ ensure_open(struct work *w, struct td_err *reterr)
 		rc = slots_keep(w, reterr);
 	if (rc == TD_OK)
 		rc = slots_retire(w, reterr);
-	if (rc == TD_OK && w->c->reclose)
-		rc = slots_prove_closed(w, reterr);
 	if (rc == TD_OK)
 		rc = buckets_ensure(w, reterr);
+	/* Last, because a member that does not answer may take all the time there is. */
+	if (rc == TD_OK && w->c->reclose)
+		rc = closed_prove(w, reterr);
 	return rc;
 }
 

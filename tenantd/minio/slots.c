@@ -269,9 +269,10 @@ slot_reclose(struct work *w, const struct drv_slot *slot, struct td_err *reterr)
 	rc = minio_sa_info(&w->call, slot->key_id, &info, reterr);
 	if (rc == TD_OK) {
 		if (!has_policy(&info, &texts))
-			rc = td_err_set(reterr, TD_CONFLICT,
-					"somebody else changes the policy of access key %s",
-					slot->key_id);
+			rc = td_err_set(
+				reterr, TD_CONFLICT,
+				"somebody else changes the policy of access key %s",
+				slot->key_id);
 		minio_sa_info_done(&info);
 	} else if (rc == TD_NOT_FOUND) {
 		rc = TD_OK;
@@ -292,66 +293,6 @@ slots_reclose(struct work *w, struct td_err *reterr)
 			rc = slot_reclose(w, slot, &err);
 		work_unclosed(w, rc, &err);
 		if (work_is_fatal(rc)) {
-			if (reterr)
-				*reterr = err;
-			return rc;
-		}
-	}
-	return TD_OK;
-}
-
-/* Any answer but "yes" is as good: a slot that does not log in reaches nothing. */
-static enum td_rc
-slot_prove_closed(struct work *w, const struct drv_slot *slot,
-		  const struct drv_closed *closed, int member, struct td_err *reterr)
-{
-	struct sigv4_key key = work_key(slot);
-	char s3_name[S3_BUCKET_SIZE];
-	enum s3_login login;
-	enum td_rc rc;
-
-	snprintf(s3_name, sizeof(s3_name), "%s-%s", w->c->appid, closed->name);
-	rc = s3_login(&w->call, &key, s3_name, member, &login, reterr);
-	if (rc == TD_OK && login == S3_LOGIN_LIVE)
-		rc = td_err_set(reterr, TD_UNAVAILABLE,
-				"access key %s still reaches bucket %s on member %d",
-				slot->key_id, s3_name, member);
-	return rc;
-}
-
-static enum td_rc
-member_prove_closed(struct work *w, int member, struct td_err *reterr)
-{
-	enum td_rc rc = TD_OK;
-
-	for (size_t i = 0; i < w->c->slot_count; i++) {
-		const struct drv_slot *slot = &w->c->slots[i];
-
-		if (slot->id == DRV_SLOT_PARENT || slot->want != DRV_SLOT_KEEP)
-			continue;
-		for (size_t k = 0; rc == TD_OK && k < w->c->closed_count; k++)
-			rc = slot_prove_closed(w, slot, &w->c->closed[k], member, reterr);
-	}
-	return rc;
-}
-
-enum td_rc
-slots_prove_closed(struct work *w, struct td_err *reterr)
-{
-	bool fresh = false;
-
-	for (size_t i = 0; i < w->c->closed_count; i++)
-		fresh |= !w->c->closed[i].seen;
-	for (size_t i = 0; fresh && i < minio_client_members(w->d->client); i++) {
-		struct td_err err = { 0 };
-		enum td_rc rc =
-			minio_tokens_revoke(&w->call, w->c->appid, (int)i, &err);
-
-		/* A member that is down does not hold up the rest of the call. */
-		if (rc == TD_OK)
-			rc = member_prove_closed(w, (int)i, &err);
-		work_unclosed(w, rc, &err);
-		if (rc == TD_BACKEND_AUTH || rc == TD_NOMEM) {
 			if (reterr)
 				*reterr = err;
 			return rc;

@@ -2,7 +2,8 @@
  * What the parts of the driver share: one verb at work for one tenant.
  *
  * parent.c knows the tenant's user, slots.c its service accounts, buckets.c its buckets,
- * purge.c how content goes; driver.c puts them in order.
+ * purge.c how content goes, closed.c the proof that nobody reaches a closed one; driver.c
+ * puts them in order.
  *
  * Thread rule: a struct work belongs to the thread that runs the verb.
  */
@@ -114,9 +115,6 @@ enum td_rc slots_refresh(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
  * call, and read it back. What fails is remembered in w->unclosed; only fatal failures
  * come back. */
 enum td_rc slots_reclose(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
-/* After it, with rights given: does every member refuse the closed buckets to every slot?
- * Sessions end where one of them was not closed before. Failures as above. */
-enum td_rc slots_prove_closed(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
 /* Make, repair and prove those to keep. The user is enabled. */
 enum td_rc slots_keep(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
 /* Delete those to retire and prove them dead. */
@@ -126,6 +124,12 @@ enum td_rc slots_find_mark(struct work *w, bool *ret,
 			   struct td_err *reterr) TD_MUST_CHECK;
 /* No slot logs in any more (remove). */
 enum td_rc slots_prove_dead(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
+
+/* ---- closed.c ---- */
+
+/* After slots_reclose, with rights given: does every member refuse the closed buckets to every
+ * slot? Sessions end where one of them was not closed before. Failures as above. */
+enum td_rc closed_prove(struct work *w, struct td_err *reterr) TD_MUST_CHECK;
 
 /* ---- buckets.c ---- */
 

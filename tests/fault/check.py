@@ -1,6 +1,7 @@
 """What must hold after any fault: nothing doubled, nothing lost, nothing left over."""
 import pymongo
 import pytest
+import requests
 from botocore.exceptions import ClientError
 from pymongo.errors import OperationFailure
 
@@ -79,3 +80,46 @@ def dead(credentials):
         with pytest.raises(OperationFailure) as why:
             client[credentials["appid"]].probe.find_one()
     assert why.value.code == 18
+
+
+def is_settled(api, appid):
+    document = api.tenant(appid)
+    return document["phase"] == "Created" and \
+        document["observed_generation"] == document["generation"]
+
+
+def policies(testbed, appid):
+    """The policies of all service accounts, as text."""
+    reply = [testbed.minio.admin_call("GET", "info-service-account", {"accessKey": key})
+             for key in service_accounts(testbed, appid)]
+    return [testbed.minio.open_sealed(r)["policy"] for r in reply]
+
+
+def closed(testbed, api, appid, name, credentials):
+    """The bucket is there, with what it holds, and nobody reaches it; the others are as ever."""
+    wait_until(lambda: api.get(f"/v1/tenants/{appid}/buckets/{name}").json()["access"] == "closed",
+               60, "closed")
+    s3, bucket = clients.boto(credentials), f"{appid}-{name}"
+    with pytest.raises(ClientError) as refused:
+        s3.get_object(Bucket=bucket, Key="probe")
+    assert refused.value.response["Error"]["Code"] == "AccessDenied"
+    url = f"{credentials['object']['internal_endpoint']}/{bucket}/probe"
+    assert requests.get(url, timeout=10).status_code == 403
+    testbed.minio.client().head_object(Bucket=bucket, Key="probe")
+    assert policies(testbed, appid) and all(bucket in p for p in policies(testbed, appid))
+    works(testbed, api, appid)
+
+
+def not_closed(testbed, api, appid, name, gone):
+    """Gone for good, or there again as before, and no policy speaks of it."""
+    wait_until(lambda: is_settled(api, appid), 60, "settled")
+    if gone:
+        wait_until(lambda: api.get(f"/v1/tenants/{appid}/buckets/{name}").status_code == 404, 60,
+                   "forgotten")
+        assert f"{appid}-{name}" not in testbed.minio.buckets()
+    else:
+        wait_until(lambda: api.get(f"/v1/tenants/{appid}/buckets/{name}").json()["ready"], 60,
+                   "there again")
+        testbed.minio.client().head_object(Bucket=f"{appid}-{name}", Key="probe")
+    wait_until(lambda: not any(f"{appid}-{name}" in p for p in policies(testbed, appid)), 60,
+               "the statement goes")

@@ -15,3 +15,11 @@ def test_killed_while_a_backend_is_asked(testbed, victim, new_appid):
     ended = lives.killed_at_every_step(testbed, victim, new_appid, "send", EVERY)
     print(f"\nkilled at one in {EVERY} writes to backends: {ended}")
     assert all(ended[s] >= 12 for s in lives.STATES), ended
+
+
+@pytest.mark.timeout(1500)
+def test_killed_while_a_bucket_is_closed(testbed, patient, new_appid):
+    ended = lives.killed_at_every_step(testbed, patient, new_appid, "send", min(EVERY, 3),
+                                       states=lives.CLOSING)
+    print(f"\nkilled while a bucket is closed: {ended}")
+    assert all(ended[s] >= 9 for s in lives.CLOSING), ended

@@ -238,9 +238,10 @@ check_closed(struct world *w, unsigned i)
 			m_fail(w, "%s: Suspended, and bucket %u is public", t->appid, b);
 }
 
-/* Of a bucket: is it told to be closed, and what should every slot deny? */
+/* A bucket that waits for its removal: closed is what is told to be closed, and what the
+ * tenant has settled with. */
 static void
-check_bucket_closed(struct world *w, unsigned i, unsigned b, unsigned *denied)
+check_bucket_closed(struct world *w, unsigned i, unsigned b, bool settled)
 {
 	const struct m_tenant *t = &w->t[i];
 	const struct m_bucket *have = &t->site.bucket[b];
@@ -248,13 +249,12 @@ check_bucket_closed(struct world *w, unsigned i, unsigned b, unsigned *denied)
 
 	if (!bucket_record(w, i, b, &rec) || !tenant_bucket_shut(&rec))
 		return;
-	*denied |= 1U << b;
-	for (unsigned k = 0; k < M_SAS && rec.closed; k++)
+	for (unsigned k = 0; k < M_SAS && (rec.closed || settled); k++)
 		if (t->site.sa[k].exists && !(t->site.sa[k].denied & 1U << b))
 			m_fail(w, "%s: bucket %u is closed, and a slot reaches it",
 			       t->appid, b);
-	if (tenant_bucket_closed(&rec) && have->exists && !have->foreign &&
-	    have->mode != DRV_BUCKET_PRIVATE)
+	if ((tenant_bucket_closed(&rec) || settled) && have->exists && !have->foreign &&
+	    have->mode != DRV_BUCKET_PRIVATE && !t->disturbed)
 		m_fail(w, "%s: bucket %u is closed, and public", t->appid, b);
 }
 
@@ -264,20 +264,24 @@ check_slots_closed(struct world *w, unsigned i)
 {
 	const struct m_tenant *t = &w->t[i];
 	struct rec_resource part;
+	struct rec_tenant rec;
+	struct rec_bucket b;
 	unsigned denied = 0;
+	bool settled;
 
-	if (t->disturbed || !part_record(w, i, DRV_OBJECT, &part))
+	if (!tenant_record(w, i, &rec) || rec.phase == REC_DELETING ||
+	    !part_record(w, i, DRV_OBJECT, &part) || !part.claimed)
 		return;
-	for (unsigned b = 0; b < M_BUCKETS; b++)
-		check_bucket_closed(w, i, b, &denied);
-	for (unsigned k = 0; k < M_SAS; k++) {
-		const struct m_sa *sa = &t->site.sa[k];
-
-		if (part.claimed && part.closed == REC_CLOSED_KNOWN && sa->exists &&
-		    sa->denied != denied)
-			m_fail(w, "%s: a slot denies %x, not %x", t->appid, sa->denied,
-			       denied);
+	settled = rec.phase != REC_CREATING && rec.observed_generation == rec.generation;
+	for (unsigned k = 0; k < M_BUCKETS; k++) {
+		check_bucket_closed(w, i, k, settled);
+		if (bucket_record(w, i, k, &b) && tenant_bucket_shut(&b))
+			denied |= 1U << k;
 	}
+	for (unsigned k = 0; k < M_SAS && part.closed == REC_CLOSED_KNOWN; k++)
+		if (t->site.sa[k].exists && t->site.sa[k].denied != denied)
+			m_fail(w, "%s: a slot denies %x, not %x", t->appid,
+			       t->site.sa[k].denied, denied);
 }
 
 void

@@ -24,6 +24,8 @@ pick_kind(struct world *w, const struct m_tenant *t)
 		return M_OP_PUT;
 	if (w->nervous && n < 80)
 		return t->wish.suspend ? M_OP_RESUME : M_OP_SUSPEND;
+	if (w->purging && n < 90 && t == &w->t[0])
+		return m_below(w, 2) == 0 ? M_OP_BUCKET_PUT : M_OP_BUCKET_DELETE;
 	if (n < 40)
 		return m_below(w, 2) == 0 ? M_OP_SUSPEND : M_OP_RESUME;
 	if (n < 52)
@@ -43,7 +45,9 @@ m_client_begin(struct world *w, unsigned client)
 	struct m_op *op = &w->ops[client];
 
 	memset(op, 0, sizeof(*op));
-	op->tenant = w->nervous && m_below(w, 4) > 0 ? 0 : m_below(w, M_TENANTS);
+	op->tenant = (w->nervous || w->purging) && m_below(w, 4) > 0
+			     ? 0
+			     : m_below(w, M_TENANTS);
 	op->kind = pick_kind(w, &w->t[op->tenant]);
 	op->force = m_below(w, 2) == 0;
 	op->plan = m_below(w, M_PLANS + 1); /* the last: left out */

@@ -292,7 +292,7 @@ struct m_wish {
 	bool maybe_kept[M_BUCKETS]; /* a delete without purge: may come back */
 	uint8_t mode[M_BUCKETS];
 	uint64_t quota[M_BUCKETS];
-	int64_t purge_due_ms[M_BUCKETS]; /* purged: its data stays until then; 0: not purged */
+	int64_t purge_due_ms[M_BUCKETS]; /* purged, data stays until then; 0: not */
 	bool fenced;
 	unsigned reopened; /* resumes and undeletes */
 };
@@ -377,6 +377,7 @@ struct world {
 	bool up;	 /* the daemon runs */
 	bool foreign_go; /* in the calm */
 	bool nervous;	 /* one tenant is suspended and resumed all the time */
+	bool purging;	 /* one tenant purges and takes back all the time */
 	unsigned fault;	 /* of 1,000 requests */
 	bool lied;
 	int64_t outage_until[DRV_RESOURCE_COUNT];

@@ -96,6 +96,7 @@ scripted_ensure(struct driver *d, const struct drv_call *c, struct drv_result *r
 	if (rc != TD_OK)
 		return rc;
 	r->presence = DRV_OURS;
+	r->closed = c->reclose;
 	for (size_t i = 0; i < c->bucket_count; i++) {
 		struct drv_bucket *b = &c->buckets[i];
 

@@ -178,6 +178,9 @@ test_buckets(void **state)
 		{ "GET", "/v1/tenants/buck01/buckets/data", NULL, 404, "not_found" },
 		{ "DELETE", "/v1/tenants/buck01/buckets/full?purge=true", NULL, 202,
 		  "\"state\":\"removing\"" },
+		/* Answered when it is closed, long before it is gone. */
+		{ "DELETE", "/v1/tenants/buck01/buckets/full?purge=true&wait=30", NULL,
+		  202, "\"access\":\"closed\"" },
 		{ "DELETE", "/v1/tenants/buck01/buckets/full?purge=yes", NULL, 400,
 		  "purge" },
 	};

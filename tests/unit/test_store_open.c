@@ -550,12 +550,12 @@ make_schema_1(const struct fixture *f)
 			&b);
 		for (int r = DRV_OBJECT; r <= DRV_DATABASE; r++) {
 			rec_resource_encode(&part, &b);
-			put_format_1(&raw, resources,
-				     (struct td_bytes){
-					     key, rec_key_resource(
-							  appid, (enum drv_resource)r,
-							  key) },
-				     &b);
+			put_format_1(
+				&raw, resources,
+				(struct td_bytes){
+					key, rec_key_resource(appid, (enum drv_resource)r,
+							      key) },
+				&b);
 		}
 	}
 	td_buf_done(&b);

@@ -224,14 +224,13 @@ struct row {
 };
 #define ROW(name, at, format)                                                            \
 	{                                                                                \
-#name, sizeof(struct rec_##name), at, format, make_##name, encode_##name, \
-			decode_##name                                                    \
+#name, sizeof(struct rec_##name), at, format, make_##name,               \
+			encode_##name, decode_##name                                     \
 	}
 static const struct row rows[] = {
-	ROW(tenant, 0, 1),    ROW(resource, 0, 2), ROW(bucket, 0, 2),
-	ROW(slot, 0, 1),      ROW(intent, 0, 1),   ROW(datakey, 0, 1),
-	ROW(tombstone, 0, 1), ROW(token, 0, 1),	   ROW(cred_head, 0, 1),
-	ROW(cred, 0, 1),      ROW(audit, 8, 1),
+	ROW(tenant, 0, 1),    ROW(resource, 0, 2), ROW(bucket, 0, 2),	 ROW(slot, 0, 1),
+	ROW(intent, 0, 1),    ROW(datakey, 0, 1),  ROW(tombstone, 0, 1), ROW(token, 0, 1),
+	ROW(cred_head, 0, 1), ROW(cred, 0, 1),	   ROW(audit, 8, 1),
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 

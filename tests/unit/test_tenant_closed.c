@@ -61,8 +61,7 @@ finish(struct tenant_view *v, struct tenant_action *a, enum td_rc rc,
        const struct drv_result *res, int64_t now_ms)
 {
 	for (size_t i = 0; i < a->bucket_count; i++)
-		a->buckets[i].presence =
-			a->buckets[i].remove ? DRV_ABSENT : DRV_OURS;
+		a->buckets[i].presence = a->buckets[i].remove ? DRV_ABSENT : DRV_OURS;
 	tenant_done(v, a, rc, res, &(struct td_err){ .rc = rc }, now_ms);
 	view_commit(v);
 	free(a);
@@ -124,6 +123,7 @@ a_purge_closes_first(void **state)
 	assert_null(record(&v, "data"));
 	/* What denied it goes, too. */
 	assert_int_equal(slots(&v), REC_CLOSED_CHANGED);
+	assert_true(v.pending && !tenant_settled(&v));
 	a = next_ensure(&v, T0 + GRACE);
 	assert_true(a->reclose);
 	assert_int_equal(a->closed.count, 0);
@@ -303,7 +303,9 @@ suspend_and_resume_keep_it_closed(void **state)
 	for (size_t i = 0; i < a->bucket_count; i++)
 		assert_int_equal(a->buckets[i].mode, DRV_BUCKET_PRIVATE);
 	finish(&v, a, TD_OK, &done_closed, T0);
-	run_all(&v, T0 + 2 * LATE); /* the step's other action was dropped: as after a crash */
+	/* The step's other action was dropped, as after a crash: made again, and confirmed. */
+	run_all(&v, T0 + 2 * LATE);
+	run_all(&v, T0 + 4 * LATE);
 	assert_int_equal(v.rec.phase, REC_CREATED);
 	assert_true(tenant_bucket_closed(record(&v, "data")));
 	tenant_view_done(&v);
