@@ -90,8 +90,7 @@ outcome(const struct req *r, const struct tenant_view *v, const struct rec_bucke
 {
 	if (r->expect_gone) {
 		/* With a grace time to come, that it is closed is all there is to wait for. */
-		bool later = rec->remove_due_ms >
-			     td_now_ms(r->t->api->env) - v->ahead_ms;
+		bool later = rec->remove_due_ms > td_now_ms(r->t->api->env) - v->ahead_ms;
 
 		if (rec->state == REC_BUCKET_REMOVING)
 			return later && tenant_bucket_closed(rec) ? SETTLED : OPEN;

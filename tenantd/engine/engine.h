@@ -30,7 +30,7 @@ struct engine_options {
 	struct store *store;
 	struct seal *seal;
 	const struct td_env *env;
-	struct td_wall *wall;	      /* borrowed; NULL: env's wall clock is always believed */
+	struct td_wall *wall; /* borrowed; NULL: env's wall clock is always believed */
 	const struct plan_set *plans; /* may be swapped: engine_set_plans */
 	const struct engine_region *regions;
 	size_t region_count;
