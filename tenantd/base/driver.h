@@ -66,7 +66,8 @@ struct drv_bucket {
 	uint64_t quota_bytes; /* desired limit, 0 = none; the brake is 125 % of it */
 	bool claimed;	      /* recorded as ours */
 	bool absent_before;   /* the open intent says: was not there */
-	bool remove;	      /* shall be gone, with all versions (purge) */
+	/* Shall be gone, with all versions (purge); observe(): may be gone. */
+	bool remove;
 	bool only_if_empty;   /* remove: refuse when it holds objects */
 	/* results */
 	enum drv_presence presence;

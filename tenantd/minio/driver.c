@@ -37,22 +37,26 @@ work_drift(struct work *w, const char *reason, const char *fmt, ...)
 	va_end(ap);
 }
 
+static void
+keep_first(enum td_rc *kept_rc, struct td_err *kept, enum td_rc rc,
+	   const struct td_err *err)
+{
+	if (rc == TD_OK || *kept_rc != TD_OK)
+		return;
+	*kept_rc = rc;
+	*kept = *err;
+}
+
 void
 work_keep(struct work *w, enum td_rc rc, const struct td_err *err)
 {
-	if (rc == TD_OK || w->kept_rc != TD_OK)
-		return;
-	w->kept_rc = rc;
-	w->kept = *err;
+	keep_first(&w->kept_rc, &w->kept, rc, err);
 }
 
 void
 work_unclosed(struct work *w, enum td_rc rc, const struct td_err *err)
 {
-	if (rc == TD_OK || w->unclosed_rc != TD_OK)
-		return;
-	w->unclosed_rc = rc;
-	w->unclosed = *err;
+	keep_first(&w->unclosed_rc, &w->unclosed, rc, err);
 }
 
 bool

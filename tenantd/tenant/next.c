@@ -314,11 +314,13 @@ add_observed(const struct tenant_view *v, struct tenant_action *a, int64_t now_m
 	for (size_t i = 0; i < v->bucket_len && a->bucket_count < TENANT_WORK_BUCKETS;
 	     i++) {
 		const struct rec_bucket *b = &v->buckets[i].rec;
+		bool closed = tenant_bucket_closed(b);
 
 		/* One with work is not as desired anyway, that would only look like drift. */
 		if (b->state == REC_BUCKET_NEW || b->state == REC_BUCKET_FOREIGN ||
-		    (b->state == REC_BUCKET_OURS && !tenant_bucket_work(v, b, now_ms)))
-			add_bucket(v, a, &v->buckets[i]);
+		    ((b->state == REC_BUCKET_OURS || closed) &&
+		     !tenant_bucket_work(v, b, now_ms)))
+			add_bucket(v, a, &v->buckets[i])->remove = closed;
 	}
 }
 

@@ -65,8 +65,14 @@ bucket_observed(struct outcome *o, struct tenant_bucket *b, const struct drv_buc
 			b->mark = TENANT_PUT;
 		}
 		return;
-	case REC_BUCKET_CLAIMING:
 	case REC_BUCKET_REMOVING:
+		/* A closed one is kept closed; gone is where it is to go. */
+		if (b->rec.observed && d->presence == DRV_OURS && d->rc == TD_CONFLICT) {
+			b->rec.observed = 0;
+			b->mark = TENANT_PUT;
+		}
+		return;
+	case REC_BUCKET_CLAIMING:
 		return;
 	}
 }

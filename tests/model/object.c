@@ -423,7 +423,7 @@ observe_buckets(struct od *o)
 		b->presence = !r.present		    ? DRV_ABSENT
 			      : strcmp(r.mark, M_OURS) == 0 ? DRV_OURS
 							    : DRV_FOREIGN;
-		if (b->claimed &&
+		if (b->claimed && !(b->remove && b->presence == DRV_ABSENT) &&
 		    (b->presence != DRV_OURS || r.value != bucket_effective(o, b) ||
 		     r.number != b->quota_bytes)) {
 			b->rc = TD_CONFLICT;

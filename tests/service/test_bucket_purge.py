@@ -1,5 +1,6 @@
 """A purge closes a bucket at once to everybody, whatever was handed out before, and touches no
 other bucket; until its time has come it can be taken back with all that it holds."""
+import json
 import threading
 import time
 
@@ -214,6 +215,19 @@ def test_a_key_made_meanwhile_and_a_deny_that_was_removed(testbed, api, tenant):
     wait_until(works_again, 60, "the account is made again")
     assert seen | holder.reaches() == set()
     assert f"arn:aws:s3:::{holder.bucket}/*" in statements(testbed, credentials)
+
+
+def test_made_public_by_hand_while_it_is_closed(testbed, api, tenant):
+    path, _, holder = tenant
+    purge(api, path)
+    root = testbed.minio.client()
+    root.put_bucket_policy(Bucket=holder.bucket, Policy=json.dumps({
+        "Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject"],
+             "Resource": [f"arn:aws:s3:::{holder.bucket}/*"]}]}))
+    assert holder.reaches() <= {"url anonymous"}
+    wait_until(lambda: holder.reaches() == set(), 60, "it is private again")
+    wait_until(lambda: is_closed(api, path), PROMPTLY, "and told so")
 
 
 def test_the_limit(api, new_appid):

@@ -337,6 +337,45 @@ every_action_carries_them(void **state)
 	tenant_view_done(&v);
 }
 
+/* Somebody made it public by hand: seen by a look around, and mended. */
+static void
+what_opens_it_is_mended(void **state)
+{
+	static const struct drv_result drift = { .presence = DRV_OURS,
+						 .drifted = true,
+						 .reason = "BucketPolicyChanged" };
+	struct tenant_view v;
+	struct tenant_action *a;
+	struct drv_bucket *b = NULL;
+
+	(void)state;
+	living(&v);
+	purge_one(&v, "data", T0);
+	run_all(&v, T0);
+	v.part[DRV_OBJECT].verify = true;
+	a = step_one(&v, DRV_OBJECT, T0, NULL);
+	v.part[DRV_OBJECT].verify = false;
+	for (size_t i = 0; i < a->bucket_count; i++) {
+		a->buckets[i].presence = DRV_OURS;
+		if (strcmp(a->buckets[i].name, "data") == 0)
+			b = &a->buckets[i];
+	}
+	assert_true(b != NULL && b->remove && b->mode == DRV_BUCKET_PRIVATE);
+	b->rc = TD_CONFLICT;
+	v.part[DRV_OBJECT].busy = true;
+	tenant_done(&v, a, TD_OK, &drift, &(struct td_err){ 0 }, T0);
+	free(a);
+	view_commit(&v);
+	assert_false(tenant_bucket_closed(record(&v, "data")));
+	a = next_ensure(&v, T0);
+	assert_int_equal(a->bucket_count, 1);
+	assert_string_equal(a->buckets[0].name, "data");
+	assert_int_equal(a->buckets[0].mode, DRV_BUCKET_PRIVATE);
+	finish(&v, a, TD_OK, &done_closed, T0);
+	assert_true(tenant_bucket_closed(record(&v, "data")));
+	tenant_view_done(&v);
+}
+
 static void
 only_a_purge_closes(void **state)
 {
@@ -421,6 +460,7 @@ main(void)
 		cmocka_unit_test(closing_does_not_wait),
 		cmocka_unit_test(suspend_and_resume_keep_it_closed),
 		cmocka_unit_test(every_action_carries_them),
+		cmocka_unit_test(what_opens_it_is_mended),
 		cmocka_unit_test(only_a_purge_closes),
 		cmocka_unit_test(no_more_than_a_policy_has_room_for),
 	};
