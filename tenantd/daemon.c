@@ -3,6 +3,7 @@
  */
 #include "daemon.h"
 
+#include "alive.h"
 #include "api/api.h"
 #include "base/log.h"
 #include "engine/denymap.h"
@@ -19,9 +20,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef TENANTD_VERSION
-#define TENANTD_VERSION "0.1.0"
-#endif
 #define PRUNE_BATCH 5000
 #define TOKEN_PRUNE_PAUSE_MS (10 * 60 * 1000)
 #define PLAN_SETS_MAX 64
@@ -44,6 +42,7 @@ struct daemon {
 	struct engine *engine;
 	struct denymap *denymap; /* NULL: no region has one */
 	struct api *api;
+	struct alive alive;
 	struct api_token_prune token_prune;
 	int64_t token_prune_mono; /* no sooner than this */
 };
@@ -401,7 +400,7 @@ start_api(struct daemon *d, struct td_err *reterr)
 				.refresh_seconds =
 					(unsigned)(c->credentials_refresh / 1000),
 				.audit_reads = (enum api_audit_reads)c->audit_reads,
-				.version = TENANTD_VERSION,
+				.version = TD_VERSION,
 			},
 			&d->api, reterr);
 	api_regions_done(&regions);
@@ -472,6 +471,11 @@ start(struct daemon *d, struct td_err *reterr)
 		rc = start_api(d, reterr);
 	if (rc == TD_OK)
 		rc = write_listeners(d, reterr);
+	d->alive = (struct alive){ .api = d->api,
+				   .engine = d->engine,
+				   .store = d->store,
+				   .spools = d->spools,
+				   .env = td_env_system() };
 	return rc;
 }
 
@@ -637,6 +641,25 @@ daemon_tick(struct daemon *d)
 			return;
 		}
 	} while (dropped == PRUNE_BATCH);
+}
+
+const char *
+daemon_stuck(struct daemon *d, int64_t limit_ms)
+{
+	return alive_stuck(&d->alive, limit_ms);
+}
+
+void
+daemon_status(struct daemon *d, char *out, size_t size)
+{
+	struct engine_stats s;
+	uint64_t tenants = 0;
+
+	engine_stats(d->engine, &s);
+	for (unsigned p = REC_CREATING; p < REC_DELETED; p++)
+		tenants += s.by_phase[p];
+	(void)snprintf(out, size, "serving %llu tenants, %llu of them stuck",
+		       (unsigned long long)tenants, (unsigned long long)s.stuck);
 }
 
 enum td_rc

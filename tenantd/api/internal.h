@@ -15,6 +15,7 @@
 #include "route.h"
 
 #include "base/log.h"
+#include "base/pulse.h"
 
 #include <microhttpd.h>
 #include <pthread.h>
@@ -201,6 +202,7 @@ struct api_thread {
 	atomic_bool agg_writing;
 
 	struct metrics metrics;
+	struct td_pulse pulse;
 	int64_t log_since; /* of log_count: failed requests in this second */
 	unsigned log_count;
 	bool stopping;
