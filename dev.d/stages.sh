@@ -65,6 +65,7 @@ black_box()
 	setup_testbed
 	setup_node
 	setup_promtool
+	setup_ops
 	build debug
 	TENANTD_BUILD="$ROOT/build/debug" pytest_run "$1" "$2"
 }

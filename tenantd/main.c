@@ -27,9 +27,10 @@
 static const char USAGE[] =
 	"usage: tenantd --config FILE [--check-config | --print-config]\n"
 	"       tenantd --print-config          (defaults and what each key means)\n"
+	"       tenantd --print-config=man      (the keys, for a manual page)\n"
 	"       tenantd --version | --help\n";
 
-enum command { RUN, CHECK_CONFIG, PRINT_CONFIG };
+enum command { RUN, CHECK_CONFIG, PRINT_CONFIG, PRINT_MANUAL };
 
 struct args {
 	enum command command;
@@ -50,7 +51,7 @@ parse(int argc, char **argv, struct args *ret)
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "check-config", no_argument, NULL, 'k' },
-		{ "print-config", no_argument, NULL, 'p' },
+		{ "print-config", optional_argument, NULL, 'p' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 }
@@ -66,7 +67,9 @@ parse(int argc, char **argv, struct args *ret)
 			ret->command = CHECK_CONFIG;
 			break;
 		case 'p':
-			ret->command = PRINT_CONFIG;
+			if (optarg != NULL && strcmp(optarg, "man") != 0)
+				return usage(stderr, 2);
+			ret->command = optarg != NULL ? PRINT_MANUAL : PRINT_CONFIG;
 			break;
 		case 'v':
 			(void)puts("tenantd " TD_VERSION);
@@ -77,7 +80,7 @@ parse(int argc, char **argv, struct args *ret)
 			return usage(stderr, 2);
 		}
 	}
-	if (optind != argc || (ret->config == NULL && ret->command != PRINT_CONFIG))
+	if (optind != argc || (ret->config == NULL && ret->command < PRINT_CONFIG))
 		return usage(stderr, 2);
 	return -1;
 }
@@ -95,12 +98,15 @@ complain(const struct td_yaml_report *report, const struct td_err *err)
 }
 
 static int
-print_config(const struct config *c)
+print_config(enum command how, const struct config *c)
 {
 	struct td_buf out;
 
 	td_buf_init(&out, 1 << 20);
-	td_yaml_print(&config_schema, c, &out);
+	if (how == PRINT_MANUAL)
+		td_yaml_man(&config_schema, &out);
+	else
+		td_yaml_print(&config_schema, c, &out);
 	bool bad = td_buf_rc(&out) != TD_OK || fputs(td_buf_cstr(&out), stdout) == EOF;
 	td_buf_done(&out);
 	return bad ? 1 : 0;
@@ -166,7 +172,8 @@ round_once(struct rounds *r, struct daemon *d)
 		(void)snprintf(status, sizeof(status), "stuck: %s", stuck);
 		if (!r->stuck)
 			td_log(TD_LOG_ERR, &log,
-			       "%s has not come round for %lld ms; the watchdog is not fed",
+			       "%s has not come round for %lld ms; the watchdog is not "
+			       "fed",
 			       stuck, (long long)r->stuck_ms);
 		r->stuck = true;
 		tell_status(r, status);
@@ -257,15 +264,15 @@ main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
-	if (args.config == NULL)
-		return print_config(NULL);
+	if (args.config == NULL || args.command == PRINT_MANUAL)
+		return print_config(args.command, NULL);
 	td_yaml_report_init(&report);
 	if (config_load(args.config, &config, &report, &err) != TD_OK)
 		return complain(&report, &err);
 	if (args.command == RUN)
 		return serve(args.config, &config);
 	if (args.command == PRINT_CONFIG) {
-		code = print_config(&config);
+		code = print_config(PRINT_CONFIG, &config);
 	} else if (daemon_check(&config, &report, &err) != TD_OK) {
 		code = complain(&report, &err);
 	} else {

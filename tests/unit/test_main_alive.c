@@ -58,7 +58,8 @@ expect(struct alive *a, const char *name)
 
 	do {
 		said = alive_stuck(a, LIMIT_MS);
-		if (said == name || (said != NULL && name != NULL && strcmp(said, name) == 0))
+		if (said == name ||
+		    (said != NULL && name != NULL && strcmp(said, name) == 0))
 			return;
 		usleep(20000);
 	} while (td_mono_ms(a->env) < until);
@@ -198,7 +199,8 @@ main(void)
 		cmocka_unit_test(an_api_thread_that_hangs_is_named),
 		cmocka_unit_test(a_writer_that_hangs_is_named),
 		cmocka_unit_test(asking_the_writer_writes_nothing),
-		cmocka_unit_test(a_drainer_that_hangs_is_named_unless_the_store_is_at_fault),
+		cmocka_unit_test(
+			a_drainer_that_hangs_is_named_unless_the_store_is_at_fault),
 	};
 
 	return cmocka_run_group_tests(tests, setup, bed_teardown);
