@@ -76,3 +76,6 @@ add_custom_command(OUTPUT ${completion}
 install(FILES ${completion} DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
 	RENAME tenantctl)
 add_custom_target(manuals ALL DEPENDS ${manuals} ${completion})
+
+install(FILES deploy/prometheus/tenantd.rules.yml DESTINATION ${TD_DATA_DIR}/prometheus)
+install(FILES deploy/grafana/tenantd.json DESTINATION ${TD_DATA_DIR}/grafana)

@@ -74,6 +74,7 @@ struct listener {
 	char *path; /* of a unix socket; removed at the end */
 	char bound[128];
 	char *tls_cert, *tls_key, *tls_ca; /* PEM texts, NULL: none */
+	int64_t tls_not_after;		   /* of tls_cert, seconds since 1970 */
 };
 
 /* Why a waiting request goes on. */

@@ -8,6 +8,7 @@ td_unit_test(base_crypto SOURCES test_base_crypto.c DEPENDS base)
 td_unit_test(base_worker SOURCES test_base_worker.c alloc_fail.c DEPENDS base
 	WRAP ${TD_ALLOC})
 td_unit_test(base_man SOURCES test_base_man.c DEPENDS base)
+td_unit_test(base_pem SOURCES test_base_pem.c DEPENDS base)
 td_unit_test(base_pulse SOURCES test_base_pulse.c DEPENDS base)
 td_unit_test(base_log SOURCES test_base_log.c DEPENDS base WRAP sd_journal_sendv)
 td_unit_test(base_dir SOURCES test_base_dir.c alloc_fail.c DEPENDS base WRAP ${TD_ALLOC})
