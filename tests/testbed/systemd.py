@@ -15,11 +15,13 @@ TARGETS = ("sysinit", "basic", "shutdown", "network-online", "network", "umount"
 BOOT = r"""
 set -e
 mount --make-rprivate /
-mount -t tmpfs tmpfs /run
-mkdir -p /run/etc /run/etc.work /run/prefix /run/prefix.work
-mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/etc.work /etc
+mount -t tmpfs tmpfs "$SCRATCH"
+cd "$SCRATCH"
+mkdir etc etc.work prefix prefix.work
+mount -t overlay overlay -o lowerdir=/etc,upperdir=etc,workdir=etc.work /etc
 mount -t overlay overlay \
-	-o "lowerdir=$TREE$PREFIX:$PREFIX,upperdir=/run/prefix,workdir=/run/prefix.work" "$PREFIX"
+	-o "lowerdir=$TREE$PREFIX:$PREFIX,upperdir=prefix,workdir=prefix.work" "$PREFIX"
+cd /
 for dir in /run /var/lib /var/log /var/tmp /tmp; do mount -t tmpfs -o mode=0755 tmpfs $dir; done
 chmod 1777 /tmp /var/tmp
 umount -l /sys/fs/cgroup 2>/dev/null || true
@@ -55,6 +57,9 @@ class Systemd(Server):
         super().__init__(run_dir)
         self.tree, self.prefix = Path(tree), prefix
 
+    def prepare(self):
+        (self.run_dir / "scratch").mkdir(exist_ok=True)
+
     def argv(self):
         # When unshare is killed the kernel kills PID 1 in there, and that all the others.
         return ["unshare", "--pid", "--mount", "--ipc", "--uts", "--cgroup", "--fork",
@@ -63,7 +68,7 @@ class Systemd(Server):
     def environment(self):
         return super().environment() | {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "TREE": str(self.tree), "PREFIX": self.prefix, "TARGETS": " ".join(TARGETS)}
+            "SCRATCH": str(self.run_dir / "scratch"), "TREE": str(self.tree), "PREFIX": self.prefix, "TARGETS": " ".join(TARGETS)}
 
     @property
     def init(self):
