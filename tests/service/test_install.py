@@ -200,6 +200,9 @@ def test_every_word_of_tenantd_is_in_its_page(installed):
     assert len(options) == 5
     for option in options:
         assert option in text, option
+    done = subprocess.run([parts.tenantd(), "--print-config=html"], capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("usage:")
 
 
 # ---- completion ----

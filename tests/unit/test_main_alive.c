@@ -39,43 +39,36 @@ __wrap_store_stats(struct store *s, struct store_stats *ret)
 		*ret = *fake_store;
 }
 
-static struct alive
-watch(struct bed *bed)
-{
-	return (struct alive){ .api = bed->api,
-			       .engine = bed->engine,
-			       .store = bed->store,
-			       .spools = bed->spools,
-			       .env = td_env_system() };
-}
+/* One for all tests: the writer may answer late, when a test is over. */
+static struct alive a;
 
 /* What is said of it before long: `name`, NULL for nothing. */
 static void
-expect(struct alive *a, const char *name)
+expect(const char *name)
 {
-	int64_t until = td_mono_ms(a->env) + PATIENCE_MS;
+	int64_t until = td_mono_ms(a.env) + PATIENCE_MS;
 	const char *said;
 
 	do {
-		said = alive_stuck(a, LIMIT_MS);
+		said = alive_stuck(&a, LIMIT_MS);
 		if (said == name ||
 		    (said != NULL && name != NULL && strcmp(said, name) == 0))
 			return;
 		usleep(20000);
-	} while (td_mono_ms(a->env) < until);
+	} while (td_mono_ms(a.env) < until);
 	fail_msg("said \"%s\", not \"%s\"", said != NULL ? said : "nothing",
 		 name != NULL ? name : "nothing");
 }
 
 /* For a while longer than the limit nothing is said. */
 static void
-expect_well(struct alive *a)
+expect_well(void)
 {
-	int64_t until = td_mono_ms(a->env) + 2 * LIMIT_MS;
+	int64_t until = td_mono_ms(a.env) + 2 * LIMIT_MS;
 
-	while (td_mono_ms(a->env) < until) {
+	while (td_mono_ms(a.env) < until) {
 		/* A loaded machine may be late once: what counts is that it comes. */
-		expect(a, NULL);
+		expect(NULL);
 		usleep(20000);
 	}
 }
@@ -83,35 +76,32 @@ expect_well(struct alive *a)
 static void
 idle_loops_are_alive(void **state)
 {
-	struct alive a = watch(*state);
-
-	expect_well(&a);
+	(void)state;
+	expect_well();
 }
 
 static void
 a_dispatcher_that_hangs_is_named(void **state)
 {
 	struct bed *bed = *state;
-	struct alive a = watch(bed);
 
 	pthread_mutex_lock(&bed->engine->lock);
-	expect(&a, "the dispatcher");
+	expect("the dispatcher");
 	pthread_mutex_unlock(&bed->engine->lock);
-	expect_well(&a);
+	expect_well();
 }
 
 static void
 an_api_thread_that_hangs_is_named(void **state)
 {
 	struct bed *bed = *state;
-	struct alive a = watch(bed);
 	struct api_thread *last = &bed->api->threads[bed->api->thread_count - 1];
 
 	assert_true(bed->api->thread_count > 1);
 	pthread_mutex_lock(&last->lock);
-	expect(&a, "an API thread");
+	expect("an API thread");
 	pthread_mutex_unlock(&last->lock);
-	expect_well(&a);
+	expect_well();
 }
 
 static void
@@ -128,14 +118,13 @@ static void
 a_writer_that_hangs_is_named(void **state)
 {
 	struct bed *bed = *state;
-	struct alive a = watch(bed);
 	sem_t go;
 
 	assert_int_equal(sem_init(&go, 0, 0), 0);
 	store_submit(bed->store, store_commit_new(STORE_RESERVE), hang, &go);
-	expect(&a, "the store's writer");
+	expect("the store's writer");
 	assert_int_equal(sem_post(&go), 0);
-	expect_well(&a);
+	expect_well();
 	sem_destroy(&go);
 }
 
@@ -143,11 +132,10 @@ static void
 asking_the_writer_writes_nothing(void **state)
 {
 	struct bed *bed = *state;
-	struct alive a = watch(bed);
 	struct store_stats before, after;
 
 	store_stats(bed->store, &before);
-	expect_well(&a);
+	expect_well();
 	store_stats(bed->store, &after);
 	assert_int_equal(after.commits, before.commits);
 	assert_int_equal(after.failures, before.failures);
@@ -157,28 +145,28 @@ asking_the_writer_writes_nothing(void **state)
 static void
 a_drainer_that_hangs_is_named_unless_the_store_is_at_fault(void **state)
 {
-	struct alive a = watch(*state);
 	struct spool_stats spool = { .waiting_bytes = 100, .drained = 7 };
 	struct store_stats store = { .full = false };
 
+	(void)state;
 	fake_spool = &spool;
 	fake_store = &store;
-	expect(&a, "the spool's drainer");
+	expect("the spool's drainer");
 	spool.drained++;
-	expect(&a, NULL);
-	expect(&a, "the spool's drainer");
+	expect(NULL);
+	expect("the spool's drainer");
 	store.full = true;
-	expect_well(&a);
+	expect_well();
 	store.full = false;
 	store.ballast_used = true;
-	expect_well(&a);
+	expect_well();
 	store.ballast_used = false;
 	store.broken = true;
-	expect_well(&a);
+	expect_well();
 	store.broken = false;
-	expect(&a, "the spool's drainer");
+	expect("the spool's drainer");
 	spool.waiting_bytes = 0;
-	expect_well(&a);
+	expect_well();
 	fake_spool = NULL;
 	fake_store = NULL;
 }
@@ -186,8 +174,15 @@ a_drainer_that_hangs_is_named_unless_the_store_is_at_fault(void **state)
 static int
 setup(void **state)
 {
-	*state = bed_new(&(struct bed_options){ .threads = 2 });
-	return *state == NULL;
+	struct bed *bed = bed_new(&(struct bed_options){ .threads = 2 });
+
+	a = (struct alive){ .api = bed->api,
+			    .engine = bed->engine,
+			    .store = bed->store,
+			    .spools = bed->spools,
+			    .env = td_env_system() };
+	*state = bed;
+	return 0;
 }
 
 int
