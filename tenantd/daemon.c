@@ -21,6 +21,8 @@
 #include <unistd.h>
 
 #define PRUNE_BATCH 5000
+/* Of one round: the watchdog is to be fed, and signals heard, while much goes. */
+#define PRUNE_ROUND_MS 1000
 #define TOKEN_PRUNE_PAUSE_MS (10 * 60 * 1000)
 #define PLAN_SETS_MAX 64
 
@@ -628,6 +630,7 @@ void
 daemon_tick(struct daemon *d)
 {
 	int64_t from = td_now_ms(td_env_system()) - d->config.audit_keep;
+	int64_t until = td_mono_ms(td_env_system()) + PRUNE_ROUND_MS;
 	struct td_err err = { 0 };
 	unsigned dropped = 0;
 
@@ -640,7 +643,7 @@ daemon_tick(struct daemon *d)
 				   "audit entries cannot be pruned");
 			return;
 		}
-	} while (dropped == PRUNE_BATCH);
+	} while (dropped == PRUNE_BATCH && td_mono_ms(td_env_system()) < until);
 }
 
 const char *

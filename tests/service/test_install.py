@@ -1,5 +1,6 @@
 """What `cmake --install` puts on a machine: that it is all there and nothing else, that it runs,
 and that pages, completion and the unit say what the programs do."""
+import json
 import os
 import re
 import subprocess
@@ -130,6 +131,17 @@ def test_the_exposure_is_as_documented(unit):
     score = re.search(r"Overall exposure level for tenantd.service: (\S+)", text).group(1)
     docs = (parts.ROOT / "docs" / "operations.md").read_text()
     assert re.search(r"exposure level of \**([\d.]+)", docs).group(1) == score
+
+
+def test_nothing_is_open_but_what_it_needs(unit):
+    text = output("systemd-analyze", "security", "--offline=true", "--no-pager", "--json=short",
+                  unit)
+    assert {row["json_field"] for row in json.loads(text) if not row["set"]} == {
+        # It serves and calls over the network; a site says to and from where.
+        "PrivateNetwork", "RestrictAddressFamilies_AF_INET_INET6", "IPAddressDeny",
+        "RestrictAddressFamilies_AF_UNIX",  # listeners, the journal, the service manager
+        "RootDirectoryOrRootImage",
+        "DeviceAllow"}  # reading the clock, which ProtectClock= brings along
 
 
 def test_the_users_and_folders_can_be_made(installed):
