@@ -134,7 +134,6 @@ function(td_program name)
 	add_executable(${name} ${P_SOURCES})
 	td_use(${name} ${P_DEPENDS})
 	td_link(${name} Threads::Threads ${P_PRIVATE_LIBS})
-	install(TARGETS ${name} RUNTIME)
 endfunction()
 
 # Common to everything in tests/.

@@ -169,6 +169,9 @@ setup_faketime()
 # What checks the metrics.
 setup_promtool() { need_server promtool prometheus prometheus; }
 
+# What looks at the unit, the manual pages and the installed tree.
+setup_ops() { need_apt systemd mandoc; }
+
 # Every backend, found or made; tests/testbed takes them from these variables.
 setup_testbed()
 {

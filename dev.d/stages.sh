@@ -66,6 +66,7 @@ black_box()
 	setup_node
 	setup_promtool
 	setup_faketime
+	setup_ops
 	build debug
 	TENANTD_BUILD="$ROOT/build/debug" pytest_run "$1" "$2"
 }

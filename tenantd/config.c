@@ -10,6 +10,10 @@
 #include <string.h>
 
 #define ELEMENTS(a) (sizeof(a) / sizeof((a)[0]))
+/* Where plans and templates are installed; CMake says so. */
+#ifndef TD_DATA_DIR
+#define TD_DATA_DIR "/usr/share/tenantd"
+#endif
 
 static const char *const log_levels[] = { "error", "warning", "info", "debug", NULL };
 static const char *const audit_reads[] = { "spool", "durable", NULL };
@@ -187,9 +191,9 @@ static const struct td_yaml_key keys[] = {
 	KEY("master_key_file", TD_YAML_PATH, master_key_file, NULL,
 	    .need = TD_YAML_REQUIRED,
 	    .doc = "The master key: a file of mode 0400 with 64 hex digits."),
-	KEY("plans_dir", TD_YAML_PATH, plans_dir, "/usr/share/tenantd/quota",
+	KEY("plans_dir", TD_YAML_PATH, plans_dir, TD_DATA_DIR "/quota",
 	    .doc = "Folder of plans (*.yaml). The files are read again at SIGHUP."),
-	KEY("policies_dir", TD_YAML_PATH, policies_dir, "/usr/share/tenantd/policies",
+	KEY("policies_dir", TD_YAML_PATH, policies_dir, TD_DATA_DIR "/policies",
 	    .doc = "Folder of policy templates (*.yaml)."),
 	KEY("default_region", TD_YAML_STRING, default_region, NULL, .check = check_name,
 	    .doc = "Region of tenants that name none; default: the first one."),

@@ -3,6 +3,7 @@
  */
 #include "daemon.h"
 
+#include "alive.h"
 #include "api/api.h"
 #include "base/log.h"
 #include "engine/denymap.h"
@@ -20,10 +21,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef TENANTD_VERSION
-#define TENANTD_VERSION "0.1.0"
-#endif
 #define PRUNE_BATCH 5000
+/* Of one round: the watchdog is to be fed, and signals heard, while much goes. */
+#define PRUNE_ROUND_MS 1000
 #define TOKEN_PRUNE_PAUSE_MS (10 * 60 * 1000)
 #define PLAN_SETS_MAX 64
 
@@ -46,6 +46,7 @@ struct daemon {
 	struct denymap *denymap; /* NULL: no region has one */
 	struct api *api;
 	struct wallclock clock;
+	struct alive alive;
 	struct api_token_prune token_prune;
 	int64_t token_prune_mono; /* no sooner than this */
 };
@@ -405,7 +406,7 @@ start_api(struct daemon *d, struct td_err *reterr)
 				.refresh_seconds =
 					(unsigned)(c->credentials_refresh / 1000),
 				.audit_reads = (enum api_audit_reads)c->audit_reads,
-				.version = TENANTD_VERSION,
+				.version = TD_VERSION,
 			},
 			&d->api, reterr);
 	api_regions_done(&regions);
@@ -478,6 +479,11 @@ start(struct daemon *d, struct td_err *reterr)
 		rc = start_api(d, reterr);
 	if (rc == TD_OK)
 		rc = write_listeners(d, reterr);
+	d->alive = (struct alive){ .api = d->api,
+				   .engine = d->engine,
+				   .store = d->store,
+				   .spools = d->spools,
+				   .env = td_env_system() };
 	return rc;
 }
 
@@ -631,6 +637,7 @@ void
 daemon_tick(struct daemon *d)
 {
 	int64_t from = td_wall_ms(&d->clock.wall) - d->config.audit_keep;
+	int64_t until = td_mono_ms(td_env_system()) + PRUNE_ROUND_MS;
 	struct td_err err = { 0 };
 	unsigned dropped = 0;
 
@@ -643,7 +650,26 @@ daemon_tick(struct daemon *d)
 				   "audit entries cannot be pruned");
 			return;
 		}
-	} while (dropped == PRUNE_BATCH);
+	} while (dropped == PRUNE_BATCH && td_mono_ms(td_env_system()) < until);
+}
+
+const char *
+daemon_stuck(struct daemon *d, int64_t limit_ms)
+{
+	return alive_stuck(&d->alive, limit_ms);
+}
+
+void
+daemon_status(struct daemon *d, char *out, size_t size)
+{
+	struct engine_stats s;
+	uint64_t tenants = 0;
+
+	engine_stats(d->engine, &s);
+	for (unsigned p = REC_CREATING; p < REC_DELETED; p++)
+		tenants += s.by_phase[p];
+	(void)snprintf(out, size, "serving %llu tenants, %llu of them stuck",
+		       (unsigned long long)tenants, (unsigned long long)s.stuck);
 }
 
 enum td_rc

@@ -10,7 +10,6 @@
 #include "daemon.h"
 #include "mongo/driver.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
@@ -21,17 +20,17 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#ifndef TENANTD_VERSION
-#define TENANTD_VERSION "0.1.0"
-#endif
-#define TICK_SECONDS 5
+#define TICK_MS 5000
+/* How long a loop may owe a sign of life when no service manager watches. */
+#define STUCK_MS 30000
 
 static const char USAGE[] =
 	"usage: tenantd --config FILE [--check-config | --print-config]\n"
 	"       tenantd --print-config          (defaults and what each key means)\n"
+	"       tenantd --print-config=man      (the keys, for a manual page)\n"
 	"       tenantd --version | --help\n";
 
-enum command { RUN, CHECK_CONFIG, PRINT_CONFIG };
+enum command { RUN, CHECK_CONFIG, PRINT_CONFIG, PRINT_MANUAL };
 
 struct args {
 	enum command command;
@@ -52,7 +51,7 @@ parse(int argc, char **argv, struct args *ret)
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "check-config", no_argument, NULL, 'k' },
-		{ "print-config", no_argument, NULL, 'p' },
+		{ "print-config", optional_argument, NULL, 'p' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 }
@@ -68,10 +67,12 @@ parse(int argc, char **argv, struct args *ret)
 			ret->command = CHECK_CONFIG;
 			break;
 		case 'p':
-			ret->command = PRINT_CONFIG;
+			if (optarg != NULL && strcmp(optarg, "man") != 0)
+				return usage(stderr, 2);
+			ret->command = optarg != NULL ? PRINT_MANUAL : PRINT_CONFIG;
 			break;
 		case 'v':
-			(void)puts("tenantd " TENANTD_VERSION);
+			(void)puts("tenantd " TD_VERSION);
 			return 0;
 		case 'h':
 			return usage(stdout, 0);
@@ -79,7 +80,7 @@ parse(int argc, char **argv, struct args *ret)
 			return usage(stderr, 2);
 		}
 	}
-	if (optind != argc || (ret->config == NULL && ret->command != PRINT_CONFIG))
+	if (optind != argc || (ret->config == NULL && ret->command < PRINT_CONFIG))
 		return usage(stderr, 2);
 	return -1;
 }
@@ -97,12 +98,15 @@ complain(const struct td_yaml_report *report, const struct td_err *err)
 }
 
 static int
-print_config(const struct config *c)
+print_config(enum command how, const struct config *c)
 {
 	struct td_buf out;
 
 	td_buf_init(&out, 1 << 20);
-	td_yaml_print(&config_schema, c, &out);
+	if (how == PRINT_MANUAL)
+		td_yaml_man(&config_schema, &out);
+	else
+		td_yaml_print(&config_schema, c, &out);
 	bool bad = td_buf_rc(&out) != TD_OK || fputs(td_buf_cstr(&out), stdout) == EOF;
 	td_buf_done(&out);
 	return bad ? 1 : 0;
@@ -125,23 +129,88 @@ harden(void)
 	(void)mallopt(M_ARENA_MAX, 2);
 }
 
+/* The main thread's rounds. */
+struct rounds {
+	int64_t every_ms, stuck_ms;
+	int64_t next_mono;
+	char status[128]; /* as last told */
+	bool stuck;	  /* and told */
+};
+
+static void
+rounds_init(struct rounds *r)
+{
+	int64_t watchdog = td_service_watchdog_ms();
+
+	*r = (struct rounds){ .every_ms = TICK_MS, .stuck_ms = STUCK_MS };
+	if (watchdog == 0)
+		return;
+	/* Half of the time to be sure that something hangs, the rest to be fed in. */
+	r->stuck_ms = watchdog / 2;
+	if (watchdog / 4 < r->every_ms)
+		r->every_ms = watchdog / 4 > 0 ? watchdog / 4 : 1;
+}
+
+static void
+tell_status(struct rounds *r, const char *status)
+{
+	if (strcmp(r->status, status) == 0)
+		return;
+	(void)snprintf(r->status, sizeof(r->status), "%s", status);
+	td_service_status(status);
+}
+
+/* Housekeeping, and a word to the watchdog while every loop lives. */
+static void
+round_once(struct rounds *r, struct daemon *d)
+{
+	static const struct td_log_ctx log = { .room = "main" };
+	const char *stuck = daemon_stuck(d, r->stuck_ms);
+	char status[sizeof(r->status)];
+
+	if (stuck != NULL) {
+		(void)snprintf(status, sizeof(status), "stuck: %s", stuck);
+		if (!r->stuck)
+			td_log(TD_LOG_ERR, &log,
+			       "%s has not come round for %lld ms; the watchdog is not "
+			       "fed",
+			       stuck, (long long)r->stuck_ms);
+		r->stuck = true;
+		tell_status(r, status);
+		return;
+	}
+	if (r->stuck)
+		td_log(TD_LOG_INFO, &log, "all loops come round again");
+	r->stuck = false;
+	td_service_alive();
+	daemon_tick(d);
+	daemon_status(d, status, sizeof(status));
+	tell_status(r, status);
+}
+
 static void
 run(struct daemon *d, const sigset_t *signals)
 {
-	struct timespec tick = { .tv_sec = TICK_SECONDS };
+	struct rounds r;
 
+	rounds_init(&r);
 	for (;;) {
-		int sig = sigtimedwait(signals, NULL, &tick);
+		int64_t wait = r.next_mono - td_mono_ms(td_env_system());
+		struct timespec tick = { .tv_sec = wait / 1000,
+					 .tv_nsec = wait % 1000 * 1000000 };
 
+		if (wait <= 0) {
+			round_once(&r, d);
+			r.next_mono = td_mono_ms(td_env_system()) + r.every_ms;
+			continue;
+		}
+		int sig = sigtimedwait(signals, NULL, &tick);
 		if (sig == SIGTERM || sig == SIGINT)
 			return;
 		if (sig == SIGHUP) {
 			td_service_reloading(td_env_system());
 			daemon_reload(d);
-			td_service_ready("serving");
-		} else if (sig < 0 && errno == EAGAIN) {
-			daemon_tick(d);
-			td_service_alive();
+			td_service_ready(r.status);
 		}
 	}
 }
@@ -170,7 +239,7 @@ serve(const char *path, struct config *c)
 	mongo_global_init();
 	enum td_rc rc = daemon_start(path, c, &d, &err);
 	if (rc == TD_OK) {
-		td_log(TD_LOG_INFO, &log, "tenantd %s is ready", TENANTD_VERSION);
+		td_log(TD_LOG_INFO, &log, "tenantd %s is ready", TD_VERSION);
 		td_service_ready("serving");
 		run(d, &signals);
 		td_service_stopping();
@@ -195,15 +264,15 @@ main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
-	if (args.config == NULL)
-		return print_config(NULL);
+	if (args.config == NULL || args.command == PRINT_MANUAL)
+		return print_config(args.command, NULL);
 	td_yaml_report_init(&report);
 	if (config_load(args.config, &config, &report, &err) != TD_OK)
 		return complain(&report, &err);
 	if (args.command == RUN)
 		return serve(args.config, &config);
 	if (args.command == PRINT_CONFIG) {
-		code = print_config(&config);
+		code = print_config(PRINT_CONFIG, &config);
 	} else if (daemon_check(&config, &report, &err) != TD_OK) {
 		code = complain(&report, &err);
 	} else {

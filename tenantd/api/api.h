@@ -116,6 +116,11 @@ void api_stop(struct api *api);
 /* After api_stop, engine_free and store_close. NULL is ok. */
 void api_free(struct api *api);
 
+/* Asks every API thread for a sign of life, and wakes it; the longest time in milliseconds
+ * that one of them has owed an answer (base/pulse.h), 0: none does. Between api_start and
+ * api_stop, by one watcher. */
+int64_t api_pulse(struct api *api, int64_t now_mono);
+
 /* Where listener i is bound: "127.0.0.1:41234", "[::1]:41234", or the path of a unix
  * socket. Borrowed; NULL past the end. */
 const char *api_listener_bound(const struct api *api, size_t i);

@@ -15,6 +15,7 @@
 #include "route.h"
 
 #include "base/log.h"
+#include "base/pulse.h"
 
 #include <microhttpd.h>
 #include <pthread.h>
@@ -73,6 +74,7 @@ struct listener {
 	char *path; /* of a unix socket; removed at the end */
 	char bound[128];
 	char *tls_cert, *tls_key, *tls_ca; /* PEM texts, NULL: none */
+	int64_t tls_not_after;		   /* of tls_cert, seconds since 1970 */
 };
 
 /* Why a waiting request goes on. */
@@ -201,6 +203,7 @@ struct api_thread {
 	atomic_bool agg_writing;
 
 	struct metrics metrics;
+	struct td_pulse pulse;
 	int64_t log_since; /* of log_count: failed requests in this second */
 	unsigned log_count;
 	bool stopping;

@@ -4,6 +4,8 @@
  */
 #include "internal.h"
 
+#include "base/pem.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -65,6 +67,11 @@ open_tls(const struct api_listener *opt, struct listener *l, struct td_err *rete
 				  "listener %s: TLS needs a certificate and a key",
 				  l->name);
 	rc = read_pem(opt->tls_cert, &l->tls_cert, reterr);
+	if (rc == TD_OK) {
+		rc = td_pem_not_after(l->tls_cert, &l->tls_not_after, reterr);
+		if (rc != TD_OK)
+			return td_err_prefix(reterr, "%s", opt->tls_cert);
+	}
 	if (rc == TD_OK)
 		rc = read_pem(opt->tls_key, &l->tls_key, reterr);
 	if (rc == TD_OK && opt->tls_client_ca != NULL)

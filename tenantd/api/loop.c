@@ -168,6 +168,20 @@ turn(struct api_thread *t)
 	}
 }
 
+int64_t
+api_pulse(struct api *api, int64_t now_mono)
+{
+	int64_t longest = 0;
+
+	for (unsigned i = 0; i < api->thread_count; i++) {
+		int64_t ms = td_pulse_ask(&api->threads[i].pulse, now_mono);
+
+		longest = ms > longest ? ms : longest;
+		thread_kick(&api->threads[i]);
+	}
+	return longest;
+}
+
 static void
 begin_stop(struct api_thread *t)
 {
@@ -238,8 +252,10 @@ thread_main(void *ctx)
 	struct api_thread *t = ctx;
 
 	t->now = td_mono_ms(t->api->env);
-	while (!atomic_load(&t->api->stopping))
+	while (!atomic_load(&t->api->stopping)) {
 		turn(t);
+		td_pulse_answer(&t->pulse);
+	}
 	stop(t);
 	return NULL;
 }

@@ -187,6 +187,15 @@ render_api(struct api *api, struct td_buf *b)
 			   "tenantd_http_connections_cut_total{phase=\"%s\"} %" PRIu64
 			   "\n",
 			   phases[i], TOTAL(api, cut_connections[i]));
+	family(b, "tenantd_tls_certificate_expiry_seconds", "gauge",
+	       "When a listener's certificate chain ends, Unix time.");
+	for (size_t i = 0; i < api->listener_count; i++)
+		if (api->listeners[i].tls_cert != NULL)
+			td_buf_fmt(b,
+				   "tenantd_tls_certificate_expiry_seconds{listener="
+				   "\"%s\"} %" PRId64 "\n",
+				   api->listeners[i].name,
+				   api->listeners[i].tls_not_after);
 	family(b, "tenantd_build_info", "gauge", "Always 1; the version is the label.");
 	td_buf_fmt(b, "tenantd_build_info{version=\"%s\"} 1\n", api->version);
 }

@@ -14,6 +14,12 @@ td_service_ready(const char *status)
 }
 
 void
+td_service_status(const char *status)
+{
+	sd_notifyf(0, "STATUS=%.200s", status);
+}
+
+void
 td_service_reloading(const struct td_env *env)
 {
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, td_mono_ms(env) * 1000);
@@ -29,4 +35,12 @@ void
 td_service_alive(void)
 {
 	sd_notify(0, "WATCHDOG=1");
+}
+
+int64_t
+td_service_watchdog_ms(void)
+{
+	uint64_t usec = 0;
+
+	return sd_watchdog_enabled(0, &usec) > 0 ? (int64_t)(usec / 1000) : 0;
 }

@@ -187,6 +187,9 @@ void td_yaml_free(const struct td_yaml_schema *schema, void *loaded);
 void td_yaml_print(const struct td_yaml_schema *schema, const void *loaded,
 		   struct td_buf *out);
 
+/* The keys as a list in mdoc(7), each with its doc, what can be given, and its default. */
+void td_yaml_man(const struct td_yaml_schema *schema, struct td_buf *out);
+
 /*
  * Calls fn for every key whose value differs, with its full path ("regions[0].name"; a
  * list whose length changed is named itself). Returns the number of keys that differ and

@@ -26,3 +26,6 @@ yaml_member_const(const void *base, const struct td_yaml_key *row)
 /* Shortest exact text of a number of bytes ("64Mi") and of milliseconds ("15m"). */
 void td_yaml_bytes_text(uint64_t bytes, char out[32]);
 void td_yaml_duration_text(int64_t ms, char out[32]);
+
+/* "size 1Mi..1Ti; default 64Mi; restart": what can be given, and what a change takes. */
+void yaml_facts(struct td_buf *out, const struct td_yaml_key *row);

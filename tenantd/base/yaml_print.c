@@ -186,9 +186,8 @@ print_value(struct td_buf *out, const struct td_yaml_key *row, const void *m)
 	}
 }
 
-/* "# size, default 64Mi, 1Mi to 1Ti; a change needs a restart" */
-static void
-print_facts(struct td_buf *out, unsigned depth, const struct td_yaml_key *row)
+void
+yaml_facts(struct td_buf *out, const struct td_yaml_key *row)
 {
 	static const char *const types[] = {
 		[TD_YAML_STRING] = "text",	 [TD_YAML_PATH] = "path",
@@ -199,8 +198,7 @@ print_facts(struct td_buf *out, unsigned depth, const struct td_yaml_key *row)
 	};
 	char low[32], high[32];
 
-	indent(out, depth);
-	td_buf_fmt(out, "# (%s", types[row->type]);
+	td_buf_str(out, types[row->type]);
 	for (size_t i = 0; row->type == TD_YAML_ENUM && row->names[i] != NULL; i++)
 		td_buf_fmt(out, "%s %s", i == 0 ? "" : ",", row->names[i]);
 	if (row->type == TD_YAML_BYTES) {
@@ -221,7 +219,16 @@ print_facts(struct td_buf *out, unsigned depth, const struct td_yaml_key *row)
 		td_buf_str(out, "; required");
 	else if (row->fallback != NULL && row->fallback[0] != '\0')
 		td_buf_fmt(out, "; default %s", row->fallback);
-	td_buf_str(out, row->reload == TD_YAML_RELOAD ? "; SIGHUP)\n" : "; restart)\n");
+	td_buf_str(out, row->reload == TD_YAML_RELOAD ? "; SIGHUP" : "; restart");
+}
+
+static void
+print_facts(struct td_buf *out, unsigned depth, const struct td_yaml_key *row)
+{
+	indent(out, depth);
+	td_buf_str(out, "# (");
+	yaml_facts(out, row);
+	td_buf_str(out, ")\n");
 }
 
 static void print_struct(struct td_buf *out, const struct td_yaml_schema *schema,

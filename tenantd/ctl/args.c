@@ -107,6 +107,33 @@ take_value(struct scan *s, const struct ctl_option *o, const char *attached,
 	return TD_OK;
 }
 
+/* Those that are about the program itself; false: it is none of them. */
+static bool
+take_question(struct scan *s, const struct ctl_option *o, const char *value,
+	      enum td_rc *ret_rc)
+{
+	static const char *const as[] = {
+		[CTL_HELP_MAN] = "man", [CTL_HELP_BASH] = "bash"
+	};
+
+	*ret_rc = TD_OK;
+	if (strcmp(o->name, "version") == 0) {
+		s->args->version = true;
+		return true;
+	}
+	if (strcmp(o->name, "help") != 0)
+		return false;
+	s->args->help = true;
+	s->args->help_as = CTL_HELP_TEXT;
+	for (int i = CTL_HELP_MAN; value != NULL && i <= CTL_HELP_BASH; i++)
+		if (strcmp(value, as[i]) == 0)
+			s->args->help_as = (enum ctl_help_as)i;
+	if (value != NULL && s->args->help_as == CTL_HELP_TEXT)
+		*ret_rc = td_err_set(s->err, TD_INVALID, "--help knows %s, not %s",
+				     o->value, value);
+	return true;
+}
+
 static enum td_rc
 take_option(struct scan *s)
 {
@@ -133,10 +160,8 @@ take_option(struct scan *s)
 	rc = take_value(s, o, attached, &value);
 	if (rc != TD_OK)
 		return rc;
-	if (strcmp(o->name, "help") == 0) {
-		a->help = true;
-		return TD_OK;
-	}
+	if (take_question(s, o, value, &rc))
+		return rc;
 	if (o->times == CTL_ONCE && ctl_has(a, o->name))
 		return td_err_set(s->err, TD_INVALID, "--%s is given twice", o->name);
 	a->given[a->given_count++] = (struct ctl_given){ o, value };
@@ -177,7 +202,7 @@ take_word(struct scan *s)
 static enum td_rc
 check_complete(const struct ctl_args *a, struct td_err *err)
 {
-	if (a->help)
+	if (a->help || a->version)
 		return TD_OK;
 	if (a->command == NULL)
 		return td_err_set(err, TD_INVALID, "%s%sa command is missing",

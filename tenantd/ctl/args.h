@@ -25,7 +25,9 @@ struct ctl_option {
 	char letter;	  /* "-o", 0: none */
 	enum ctl_takes takes;
 	enum ctl_times times;
-	const char *value; /* "NAME", as shown by --help; NULL for a flag */
+	/* "NAME", as shown by --help; NULL for a flag. "a|b" are all that can be given, and
+	 * FILE is one: completion offers them. */
+	const char *value;
 	const char *help;
 };
 
@@ -65,6 +67,12 @@ struct ctl_args {
 	const struct ctl_command *command; /* NULL: help for all or for `group` */
 	const char *group;		   /* help for a group; NULL: all */
 	bool help;
+	enum ctl_help_as {
+		CTL_HELP_TEXT,
+		CTL_HELP_MAN, /* COMMANDS of tenantctl(1) */
+		CTL_HELP_BASH /* a completion script */
+	} help_as;
+	bool version;		 /* asks for the version, whatever else is there */
 	struct ctl_given *given; /* owned */
 	size_t given_count;
 	const char **words; /* owned array */
@@ -75,7 +83,7 @@ struct ctl_args {
 /*
  * Reads argv[1..]. TD_INVALID with a sentence for the user: unknown command or option,
  * missing or unwanted value, an option twice, too few or many or empty words; TD_NOMEM.
- * *ret only on TD_OK; end it with ctl_args_done. --help wins over missing words.
+ * *ret only on TD_OK; end it with ctl_args_done. --help and --version win over missing words.
  */
 enum td_rc ctl_parse(int argc, char *const argv[], struct ctl_args *ret,
 		     struct td_err *reterr) TD_MUST_CHECK;
@@ -91,3 +99,7 @@ const char *ctl_next_value(const struct ctl_args *args, const char *name, size_t
 
 /* What --help prints for it: all commands, a group, or one command. */
 void ctl_help(const struct ctl_args *args, struct td_buf *out);
+/* help_man.c: all commands, options and examples in mdoc(7). */
+void ctl_help_man(struct td_buf *out);
+/* help_bash.c: a script that makes bash complete all commands and options. */
+void ctl_help_bash(struct td_buf *out);

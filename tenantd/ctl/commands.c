@@ -22,11 +22,14 @@ const struct ctl_option ctl_global_options[] = {
 	  "file with the API token (TENANTD_TOKEN_FILE)" },
 	{ "ca-file", 0, CTL_VALUE, CTL_ONCE, "FILE",
 	  "PEM certificates that an https URL is checked against" },
-	{ "output", 'o', CTL_VALUE, CTL_ONCE, "FORMAT",
-	  "table, or json: the API's objects, one on a line" },
+	{ "output", 'o', CTL_VALUE, CTL_ONCE, "table|json",
+	  "for people, or the API's objects, one on a line" },
 	{ "timeout", 0, CTL_VALUE, CTL_ONCE, "TIME", "for one answer of tenantd (30s)" },
 	{ "quiet", 'q', CTL_FLAG, CTL_ONCE, NULL, "say nothing about what went well" },
-	{ "help", 'h', CTL_FLAG, CTL_ONCE, NULL, "show help" },
+	{ "version", 0, CTL_FLAG, CTL_ONCE, NULL, "show the version" },
+	{ "help", 'h', CTL_OPTIONAL, CTL_ONCE, "man|bash",
+	  "show help; or all of it for a manual page, or a\nscript for completion in "
+	  "bash" },
 	END,
 };
 
@@ -67,8 +70,8 @@ static const struct ctl_option tenant_set_options[] = {
 };
 
 static const struct ctl_option tenant_list_options[] = {
-	{ "phase", 0, CTL_VALUE, CTL_ONCE, "PHASE",
-	  "only those: Creating, Created, Suspended, Deleting" },
+	{ "phase", 0, CTL_VALUE, CTL_ONCE, "Creating|Created|Suspended|Deleting",
+	  "only those" },
 	{ "limit", 0, CTL_VALUE, CTL_ONCE, "N", "at most so many" },
 	END,
 };
@@ -84,8 +87,8 @@ static const struct ctl_option tenant_delete_options[] = {
 static const struct ctl_option wait_only[] = { WAIT, END };
 
 static const struct ctl_option bucket_put_options[] = {
-	{ "mode", 0, CTL_VALUE, CTL_ONCE, "MODE",
-	  "anonymous access: private, readonly or readwrite" },
+	{ "mode", 0, CTL_VALUE, CTL_ONCE, "private|readonly|readwrite",
+	  "what anonymous access there is" },
 	{ "quota", 0, CTL_VALUE, CTL_ONCE, "SIZE", "limit of this bucket; 0: none" },
 	WAIT,
 	END,
@@ -106,8 +109,8 @@ static const struct ctl_option bucket_delete_options[] = {
 };
 
 static const struct ctl_option token_create_options[] = {
-	{ "role", 0, CTL_VALUE, CTL_ONCE, "ROLE",
-	  "admin, auditor, billing, producer, runtime, tenant" },
+	{ "role", 0, CTL_VALUE, CTL_ONCE, "admin|auditor|billing|producer|runtime|tenant",
+	  "what it may be used for" },
 	{ "appid", 0, CTL_VALUE, CTL_ONCE, "APPID",
 	  "tenant that it is for (runtime and tenant)" },
 	{ "label", 0, CTL_VALUE, CTL_ONCE, "TEXT", "what it is for, shown in lists" },
@@ -126,8 +129,8 @@ static const struct ctl_option token_list_options[] = {
 static const struct ctl_option credentials_options[] = {
 	{ "appid", 0, CTL_VALUE, CTL_ONCE, "APPID",
 	  "tenant, for an admin token; a runtime token has one" },
-	{ "format", 0, CTL_VALUE, CTL_ONCE, "FORMAT",
-	  "json (default), env, aws, credential-process" },
+	{ "format", 0, CTL_VALUE, CTL_ONCE, "json|env|aws|credential-process",
+	  "how to print them (json)" },
 	END,
 };
 

@@ -29,6 +29,8 @@ run(struct ctl *c)
 		ctl_help(&c->args, &c->out);
 		return ctl_flush(c);
 	}
+	if (c->args.version)
+		return cmd_version(c);
 	if (ctl_settings_read(&c->args, &c->set, &err) != TD_OK)
 		return ctl_fail_usage(&err);
 	if (c->args.command->local == CTL_LOCAL)

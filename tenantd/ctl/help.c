@@ -105,6 +105,14 @@ ctl_help(const struct ctl_args *args, struct td_buf *out)
 {
 	const struct ctl_command *c = args->command;
 
+	if (args->help_as == CTL_HELP_MAN) {
+		ctl_help_man(out);
+		return;
+	}
+	if (args->help_as == CTL_HELP_BASH) {
+		ctl_help_bash(out);
+		return;
+	}
 	if (c == NULL) {
 		help_list(args->group, out);
 		return;

@@ -683,12 +683,23 @@ dispatcher_main(void *ctx)
 			wait_until(e, probe < verify ? probe : verify);
 		bool stop = e->stopping;
 		pthread_mutex_unlock(&e->lock);
+		td_pulse_answer(&e->pulse);
 		if (stop)
 			break;
 		if (l != NULL)
 			look(e, l);
 	}
 	return NULL;
+}
+
+int64_t
+engine_pulse(struct engine *e, int64_t now_mono)
+{
+	int64_t ms = td_pulse_ask(&e->pulse, now_mono);
+
+	/* Without the lock: a dispatcher that hangs may hold it. */
+	pthread_cond_broadcast(&e->wake);
+	return ms;
 }
 
 enum td_rc

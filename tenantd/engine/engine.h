@@ -53,6 +53,10 @@ void engine_free(struct engine *e);
 /* After a reload; the old set must live until engine_free. */
 void engine_set_plans(struct engine *e, const struct plan_set *plans);
 
+/* Asks the dispatcher for a sign of life, and wakes it; how many milliseconds it has owed an
+ * answer (base/pulse.h), 0: it does not. Never blocks. By one watcher. */
+int64_t engine_pulse(struct engine *e, int64_t now_mono);
+
 /* Is it one of: reserved words, admin users of backends, tenantd's own names, config. */
 bool engine_appid_reserved(const struct engine *e, const char *appid);
 

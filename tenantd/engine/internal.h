@@ -6,6 +6,7 @@
 #include "engine.h"
 
 #include "base/log.h"
+#include "base/pulse.h"
 #include "base/wall.h"
 #include "base/worker.h"
 
@@ -92,7 +93,8 @@ struct engine {
 
 	pthread_t dispatcher;
 	bool dispatcher_runs;
-	pthread_mutex_t lock; /* of entries and heap */
+	struct td_pulse pulse; /* of the dispatcher */
+	pthread_mutex_t lock;  /* of entries and heap */
 	pthread_cond_t wake;
 	struct entry *entries;
 	struct entry **heap;

@@ -3,6 +3,7 @@ it the cache and PATH are searched, so that pytest may also be called by hand.""
 import hashlib
 import os
 import shutil
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,6 +44,11 @@ def tenantd():
 
 def tenantctl():
     return build_dir() / "tenantctl"
+
+
+def python():
+    """The Python that has the clients."""
+    return sys.executable
 
 
 def node_modules():

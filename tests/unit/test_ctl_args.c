@@ -141,6 +141,8 @@ a_bad_line_is_refused_and_says_why(void **state)
 		{ "exec --", "the command to run is missing" },
 		{ "exec env", "the command to run comes after --" },
 		{ "tenant get abc123 --force", "unknown option --force" },
+		{ "--help=html", "--help knows man|bash, not html" },
+		{ "--version=2", "--version takes no value" },
 	};
 
 	(void)state;
@@ -170,6 +172,8 @@ help_is_given_at_every_level(void **state)
 		{ "tenant create --help", "--bucket NAME[:MODE[:QUOTA]]", NULL },
 		{ "tenant create -h abc123", "Examples:", NULL },
 		{ "exec --help", "-- COMMAND [ARGUMENT...]", NULL },
+		{ "--help=man", ".Ss tenant create", "usage:" },
+		{ "tenant --help=bash", "complete -F _tenantctl tenantctl", "usage:" },
 	};
 
 	(void)state;
@@ -187,6 +191,23 @@ help_is_given_at_every_level(void **state)
 		CHECK(row->line,
 		      row->not == NULL || strstr(td_buf_cstr(&out), row->not ) == NULL);
 		td_buf_done(&out);
+		ctl_args_done(&a);
+	}
+}
+
+static void
+the_version_is_given_at_every_level(void **state)
+{
+	static const char *const lines[] = { "--version", "tenant --version",
+					     "tenant create --version" };
+
+	(void)state;
+	for (EACH(line, lines)) {
+		struct ctl_args a;
+		char copy[256];
+
+		CHECK(*line, parse(*line, &a, NULL, copy) == TD_OK);
+		CHECK(*line, a.version && !a.help);
 		ctl_args_done(&a);
 	}
 }
@@ -271,6 +292,7 @@ main(void)
 		cmocka_unit_test(what_follows_two_dashes_is_left_alone),
 		cmocka_unit_test(a_bad_line_is_refused_and_says_why),
 		cmocka_unit_test(help_is_given_at_every_level),
+		cmocka_unit_test(the_version_is_given_at_every_level),
 		cmocka_unit_test(the_table_is_complete_and_in_order),
 	};
 
