@@ -68,7 +68,7 @@ struct drv_bucket {
 	bool absent_before;   /* the open intent says: was not there */
 	/* Shall be gone, with all versions (purge); observe(): may be gone. */
 	bool remove;
-	bool only_if_empty;   /* remove: refuse when it holds objects */
+	bool only_if_empty; /* remove: refuse when it holds objects */
 	/* results */
 	enum drv_presence presence;
 	enum td_rc rc; /* TD_OK: as desired */
