@@ -219,12 +219,12 @@ check_sizes(const struct policy_set *set, struct td_yaml_report *report,
 		rc = policy_minio_sa(&t->pub, "abcdefghijklmnopqrstuvwxyz012345", &b,
 				     &err);
 		if (rc == TD_OK && b.len > POLICY_MAX_SA - POLICY_CLOSED_BYTES)
-			rc = td_err_set(&err, TD_TOO_LARGE,
-					"template %s: the policy of a service account is "
-					"%zu bytes, MinIO takes %d and %d of them are for "
-					"closed buckets",
-					t->pub.name, b.len, POLICY_MAX_SA,
-					POLICY_CLOSED_BYTES);
+			rc = td_err_set(
+				&err, TD_TOO_LARGE,
+				"template %s: the policy of a service account is "
+				"%zu bytes, MinIO takes %d and %d of them are for "
+				"closed buckets",
+				t->pub.name, b.len, POLICY_MAX_SA, POLICY_CLOSED_BYTES);
 		if (rc == TD_INVALID || rc == TD_TOO_LARGE) {
 			td_yaml_complain(report, NULL, NULL, "%s:%u: %s", t->pub.file,
 					 t->line, err.detail);

@@ -102,7 +102,7 @@ struct drv_call {
 	const struct drv_closed *closed;
 	size_t closed_count; /* at most DRV_CLOSED_MAX */
 	bool reclose;
-	uint64_t volume_bytes;	    /* volume only */
+	uint64_t volume_bytes; /* volume only */
 };
 
 struct drv_result {

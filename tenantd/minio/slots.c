@@ -269,9 +269,10 @@ slot_reclose(struct work *w, const struct drv_slot *slot, struct td_err *reterr)
 	rc = minio_sa_info(&w->call, slot->key_id, &info, reterr);
 	if (rc == TD_OK) {
 		if (!has_policy(&info, &texts))
-			rc = td_err_set(reterr, TD_CONFLICT,
-					"somebody else changes the policy of access key %s",
-					slot->key_id);
+			rc = td_err_set(
+				reterr, TD_CONFLICT,
+				"somebody else changes the policy of access key %s",
+				slot->key_id);
 		minio_sa_info_done(&info);
 	} else if (rc == TD_NOT_FOUND) {
 		rc = TD_OK;
@@ -344,8 +345,7 @@ slots_prove_closed(struct work *w, struct td_err *reterr)
 		fresh |= !w->c->closed[i].seen;
 	for (size_t i = 0; fresh && i < minio_client_members(w->d->client); i++) {
 		struct td_err err = { 0 };
-		enum td_rc rc =
-			minio_tokens_revoke(&w->call, w->c->appid, (int)i, &err);
+		enum td_rc rc = minio_tokens_revoke(&w->call, w->c->appid, (int)i, &err);
 
 		/* A member that is down does not hold up the rest of the call. */
 		if (rc == TD_OK)

@@ -6,7 +6,7 @@
  * shall go. A CLAIMING one that shall go keeps its state, because whether it is ours is not
  * known, and has remove_due_ms set.
  *
- * remove_due_ms: 0 = stays; REMOVE_BEGUN = its removal may have begun, no way back.
+ * remove_due_ms: 0 = stays; TENANT_REMOVE_BEGUN = its removal may have begun, no way back.
  *
  * While the tenant is suspended nothing is made for it: NEW buckets wait for the resume.
  * What may exist is made private, whatever its state.
@@ -64,7 +64,9 @@ tenant_bucket_remove_now(const struct tenant_view *v, const struct rec_bucket *b
 {
 	if (tenant_removing(v, now_ms))
 		return b->state != REC_BUCKET_NEW && b->state != REC_BUCKET_FOREIGN;
-	return tenant_bucket_leaving(b) && b->remove_due_ms <= tenant_believed(v, now_ms);
+	return tenant_bucket_leaving(b) &&
+	       b->remove_due_ms <= tenant_believed(v, now_ms) &&
+	       !tenant_bucket_put_off(v, b);
 }
 
 bool
@@ -76,9 +78,8 @@ tenant_bucket_unmade(const struct tenant_view *v, const struct rec_bucket *b)
 	       !p->rec.claimed && !p->intent_open;
 }
 
-/* The mode is known and as it should be. */
-static bool
-mode_as_desired(const struct tenant_view *v, const struct rec_bucket *b)
+bool
+tenant_bucket_mode_right(const struct tenant_view *v, const struct rec_bucket *b)
 {
 	enum drv_bucket_mode mode = tenant_bucket_effective(tenant_bucket_mode(v, b),
 							    tenant_access(v, DRV_OBJECT));
@@ -89,13 +90,14 @@ mode_as_desired(const struct tenant_view *v, const struct rec_bucket *b)
 static bool
 as_desired(const struct tenant_view *v, const struct rec_bucket *b)
 {
-	return mode_as_desired(v, b) && b->observed_quota == tenant_bucket_quota(v, b);
+	return tenant_bucket_mode_right(v, b) &&
+	       b->observed_quota == tenant_bucket_quota(v, b);
 }
 
 static bool
 unsure(const struct tenant_view *v, const struct rec_bucket *b)
 {
-	return mode_as_desired(v, b) && b->observed_quota == TENANT_QUOTA_UNSURE;
+	return tenant_bucket_mode_right(v, b) && b->observed_quota == TENANT_QUOTA_UNSURE;
 }
 
 bool
@@ -105,7 +107,8 @@ tenant_bucket_waits(const struct tenant_view *v, const struct rec_bucket *b,
 	if (tenant_part_quiet_at(v, &v->part[DRV_OBJECT], now_ms) <= now_ms)
 		return false;
 	/* What shall go is at least made private at once. */
-	return (tenant_bucket_remove_now(v, b, now_ms) && mode_as_desired(v, b)) ||
+	return (tenant_bucket_remove_now(v, b, now_ms) &&
+		tenant_bucket_mode_right(v, b)) ||
 	       unsure(v, b);
 }
 
@@ -142,6 +145,9 @@ tenant_bucket_scan(struct tenant_view *v, const struct rec_bucket *b, int64_t no
 	if (tenant_bucket_leaving(b) && b->remove_due_ms > tenant_believed(v, now_ms) &&
 	    (v->bucket_due_ms == 0 || b->remove_due_ms < v->bucket_due_ms))
 		v->bucket_due_ms = b->remove_due_ms;
+	if (tenant_bucket_leaving(b) && b->remove_due_ms <= tenant_believed(v, now_ms) &&
+	    tenant_bucket_put_off(v, b))
+		v->bucket_put_off = true;
 	return tenant_bucket_work(v, b, now_ms);
 }
 

@@ -15,6 +15,8 @@
 
 #include "tenant.h"
 
+#define TENANT_REMOVE_BEGUN 1 /* rec_bucket.remove_due_ms; see bucket.c */
+
 /* ---- parts ---- */
 
 /* Is there anything of this part, or shall there be? */
@@ -73,6 +75,8 @@ bool tenant_bucket_waits(const struct tenant_view *v, const struct rec_bucket *b
 #define TENANT_QUOTA_UNSURE UINT64_MAX
 /* Leaving, and there was never an attempt to make it: only the record is left. */
 bool tenant_bucket_unmade(const struct tenant_view *v, const struct rec_bucket *b);
+/* Is its mode known and as it should be? */
+bool tenant_bucket_mode_right(const struct tenant_view *v, const struct rec_bucket *b);
 /* What observed_mode is after a call with this access, when the mode desired is `mode`. */
 enum drv_bucket_mode tenant_bucket_effective(enum drv_bucket_mode mode,
 					     enum drv_access access);
@@ -98,6 +102,19 @@ int64_t tenant_believed(const struct tenant_view *v, int64_t now_ms);
 /* When to look again at what goes at due_ms. */
 int64_t tenant_due_at(const struct tenant_view *v, int64_t due_ms, int64_t now_ms);
 
+/* ---- brakes ---- */
+
+/* Is the removal of the tenant, if it has not begun, held back as if its time had not come? */
+bool tenant_put_off(const struct tenant_view *v);
+/* The same for buckets that are removed one by one. */
+bool tenant_bucket_put_off(const struct tenant_view *v, const struct rec_bucket *b);
+/* Is there access that a suspend wants closed? That no mode holds back. */
+bool tenant_revoking(const struct tenant_view *v, enum drv_resource r);
+/* Has the deletion begun to close the tenant's access, or need it not? */
+bool tenant_close_begun(const struct tenant_view *v);
+/* One more of these in this step: charged, or, when there is no room, a stop. */
+bool tenant_afford(struct tenant_view *v, enum rec_destroy what);
+
 /* ---- the whole ---- */
 
 /* Is this tenant past its grace time: what is left of it is being removed? */
@@ -118,5 +135,4 @@ void tenant_text(char *out, size_t size, const char *text);
 
 /* Bump the generation. Parts not in `affected` (bits 1 << enum drv_resource) that were at
  * the old one are at the new one. */
-#define TENANT_ALL_PARTS ((1U << DRV_RESOURCE_COUNT) - 1)
 void tenant_respec(struct tenant_view *v, unsigned affected);

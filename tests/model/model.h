@@ -292,7 +292,8 @@ struct m_wish {
 	bool maybe_kept[M_BUCKETS]; /* a delete without purge: may come back */
 	uint8_t mode[M_BUCKETS];
 	uint64_t quota[M_BUCKETS];
-	int64_t purge_due_ms[M_BUCKETS]; /* purged: its data stays until then; 0: not purged */
+	int64_t purge_due_ms
+		[M_BUCKETS]; /* purged: its data stays until then; 0: not purged */
 	bool fenced;
 	unsigned reopened; /* resumes and undeletes */
 };

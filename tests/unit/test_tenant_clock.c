@@ -47,8 +47,7 @@ a_deleted_tenant_waits_for_the_believed_time(void **state)
 	assert_int_equal(wake, T0 + YEAR + GRACE);
 	/* Looked at again before that: it may be believed by then. */
 	assert_null(step_one(&v, DRV_DATABASE, T0 + YEAR, &wake));
-	assert_int_equal(wake, T0 + YEAR +
-				       (GRACE < BACKOFF_MAX ? GRACE : BACKOFF_MAX));
+	assert_int_equal(wake, T0 + YEAR + (GRACE < BACKOFF_MAX ? GRACE : BACKOFF_MAX));
 	a = step_one(&v, DRV_DATABASE, T0 + YEAR + GRACE, NULL);
 	assert_non_null(a);
 	assert_int_equal(a->verb, TENANT_REMOVE);

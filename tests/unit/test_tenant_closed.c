@@ -61,8 +61,7 @@ finish(struct tenant_view *v, struct tenant_action *a, enum td_rc rc,
        const struct drv_result *res, int64_t now_ms)
 {
 	for (size_t i = 0; i < a->bucket_count; i++)
-		a->buckets[i].presence =
-			a->buckets[i].remove ? DRV_ABSENT : DRV_OURS;
+		a->buckets[i].presence = a->buckets[i].remove ? DRV_ABSENT : DRV_OURS;
 	tenant_done(v, a, rc, res, &(struct td_err){ .rc = rc }, now_ms);
 	view_commit(v);
 	free(a);
@@ -303,7 +302,8 @@ suspend_and_resume_keep_it_closed(void **state)
 	for (size_t i = 0; i < a->bucket_count; i++)
 		assert_int_equal(a->buckets[i].mode, DRV_BUCKET_PRIVATE);
 	finish(&v, a, TD_OK, &done_closed, T0);
-	run_all(&v, T0 + 2 * LATE); /* the step's other action was dropped: as after a crash */
+	run_all(&v,
+		T0 + 2 * LATE); /* the step's other action was dropped: as after a crash */
 	assert_int_equal(v.rec.phase, REC_CREATED);
 	assert_true(tenant_bucket_closed(record(&v, "data")));
 	tenant_view_done(&v);

@@ -147,13 +147,13 @@ static json_t *
 reply(enum td_rc rc, const struct td_err *err, const struct drv_result *res, int64_t took)
 {
 	return json_pack("{ss ss si ss ss sb sb sb ss ss ss sI sI}", "rc",
-			 td_rc_info(rc)->name, "detail", rc == TD_OK ? "" : err->detail, "upstream",
-			 rc == TD_OK ? 0 : err->upstream_status, "presence",
+			 td_rc_info(rc)->name, "detail", rc == TD_OK ? "" : err->detail,
+			 "upstream", rc == TD_OK ? 0 : err->upstream_status, "presence",
 			 presences[res->presence], "identity", res->identity, "more",
 			 res->more, "drifted", res->drifted, "closed", res->closed,
-			 "unclosed", res->unclosed, "reason", res->reason,
-			 "message", res->message, "progress", (json_int_t)res->progress,
-			 "took_ms", (json_int_t)took);
+			 "unclosed", res->unclosed, "reason", res->reason, "message",
+			 res->message, "progress", (json_int_t)res->progress, "took_ms",
+			 (json_int_t)took);
 }
 
 static json_t *
