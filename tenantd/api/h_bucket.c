@@ -90,7 +90,11 @@ outcome(const struct req *r, const struct tenant_view *v, const struct rec_bucke
 {
 	if (r->expect_gone) {
 		if (rec->state == REC_BUCKET_REMOVING)
-			return OPEN;
+			/* Whoever did not ask to wait need not, where a brake is on. */
+			return tenant_bucket_put_off(v, rec) &&
+					       args_get(&r->args, "wait") == NULL
+				       ? SETTLED
+				       : OPEN;
 		return tenant_bucket_refused(rec) ? REFUSED : OPEN;
 	}
 	if (rec->state == REC_BUCKET_FOREIGN)

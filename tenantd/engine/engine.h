@@ -146,7 +146,8 @@ enum td_rc engine_approve(struct engine *e, struct store_read *r, const char *re
 enum engine_held { ENGINE_NOT_HELD, ENGINE_HELD_MODE, ENGINE_HELD_BUDGET };
 struct engine_plan_row {
 	enum drv_resource resource;
-	const char *action; /* "look", "make", "change", "repair", "close", "remove" */
+	const char *action; /* "look", "make", "change", "repair", "close", "remove"; or
+			     * "running": a call is under way */
 	char why[REC_TEXT_SIZE];
 	unsigned buckets_removed;
 	bool destroys;

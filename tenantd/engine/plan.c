@@ -11,9 +11,24 @@
 
 enum braked { UNBRAKED, BRAKED };
 
+/* Bits of the resources with a call under way. */
+static unsigned
+busy_parts(struct engine *e, const char *appid)
+{
+	struct entry *n;
+	unsigned busy = 0;
+
+	pthread_mutex_lock(&e->lock);
+	HASH_FIND_STR(e->entries, appid, n);
+	if (n != NULL)
+		busy = n->busy;
+	pthread_mutex_unlock(&e->lock);
+	return busy;
+}
+
 static enum td_rc
 step(struct engine *e, struct store_read *rd, const char *appid, enum braked braked,
-     struct eview *ev, struct tenant_step *ret_step, struct td_err *reterr)
+     unsigned busy, struct eview *ev, struct tenant_step *ret_step, struct td_err *reterr)
 {
 	struct eview_load how = { .appid = appid,
 				  .buckets = EVIEW_WORK,
@@ -24,8 +39,10 @@ step(struct engine *e, struct store_read *rd, const char *appid, enum braked bra
 
 	if (rc != TD_OK)
 		return rc;
-	for (int r = 0; r < DRV_RESOURCE_COUNT; r++)
+	for (int r = 0; r < DRV_RESOURCE_COUNT; r++) {
 		ev->v.part[r].kick = true;
+		ev->v.part[r].busy = (busy & (1U << r)) != 0;
+	}
 	rc = ev->v.tombstone
 		     ? td_err_set(reterr, TD_APPID_RETIRED, "%s has a tombstone", appid)
 	     : !ev->v.exists ? td_err_set(reterr, TD_NOT_FOUND, "no tenant %s", appid)
@@ -108,6 +125,15 @@ add_row(struct engine_plan *p, const struct tenant_view *free_view,
 }
 
 static void
+add_running(struct engine_plan *p, enum drv_resource r)
+{
+	struct engine_plan_row *row = &p->row[p->count++];
+
+	*row = (struct engine_plan_row){ .resource = r, .action = "running" };
+	(void)snprintf(row->why, sizeof(row->why), "A call is under way.");
+}
+
+static void
 strip(struct tenant_view *v)
 {
 	free(v->buckets);
@@ -121,15 +147,18 @@ engine_plan_load(struct engine *e, struct store_read *rd, const char *appid,
 {
 	struct tenant_step free_step, real_step;
 	struct eview free_ev, real_ev;
-	enum td_rc rc = step(e, rd, appid, UNBRAKED, &free_ev, &free_step, reterr);
+	unsigned busy = busy_parts(e, appid);
+	enum td_rc rc = step(e, rd, appid, UNBRAKED, busy, &free_ev, &free_step, reterr);
 
 	if (rc != TD_OK)
 		return rc;
-	rc = step(e, rd, appid, BRAKED, &real_ev, &real_step, reterr);
+	rc = step(e, rd, appid, BRAKED, busy, &real_ev, &real_step, reterr);
 	if (rc == TD_OK) {
 		*ret = (struct engine_plan){ .v = real_ev.v };
 		for (int r = 0; r < DRV_RESOURCE_COUNT; r++)
-			if (free_step.actions[r] != NULL)
+			if (busy & (1U << r))
+				add_running(ret, (enum drv_resource)r);
+			else if (free_step.actions[r] != NULL)
 				add_row(ret, &free_ev.v, free_step.actions[r],
 					real_step.actions[r]);
 		tenant_step_done(&real_step);

@@ -57,6 +57,17 @@ tenant_brake_note(struct tenant_view *v, unsigned parts, const char *scope,
 }
 
 bool
+tenant_observed(const struct tenant_view *v)
+{
+	if (v->rec.phase != REC_CREATED && v->rec.phase != REC_SUSPENDED)
+		return false;
+	for (unsigned r = 0; r < DRV_RESOURCE_COUNT; r++)
+		if (v->part[r].brake.mode == REC_OBSERVE)
+			return true;
+	return false;
+}
+
+bool
 tenant_put_off(const struct tenant_view *v)
 {
 	if (v->budget.stopped)
@@ -82,16 +93,9 @@ tenant_revoking(const struct tenant_view *v, enum drv_resource r)
 
 	if (!v->rec.suspend || !p->rec.claimed)
 		return false;
-	if (!p->rec.access_known || p->rec.access != DRV_ACCESS_NONE)
-		return true;
-	for (size_t i = 0; r == DRV_OBJECT && i < v->bucket_len; i++) {
-		const struct rec_bucket *b = &v->buckets[i].rec;
-
-		if (b->state != REC_BUCKET_NEW && b->state != REC_BUCKET_FOREIGN &&
-		    !tenant_bucket_mode_right(v, b))
-			return true;
-	}
-	return false;
+	/* Once it is Suspended nothing is open, and what is asked for after that can wait. */
+	return v->rec.phase != REC_SUSPENDED || !p->rec.access_known ||
+	       p->rec.access != DRV_ACCESS_NONE;
 }
 
 bool

@@ -78,8 +78,9 @@ tenant_bucket_unmade(const struct tenant_view *v, const struct rec_bucket *b)
 	       !p->rec.claimed && !p->intent_open;
 }
 
-bool
-tenant_bucket_mode_right(const struct tenant_view *v, const struct rec_bucket *b)
+/* The mode is known and as it should be. */
+static bool
+mode_as_desired(const struct tenant_view *v, const struct rec_bucket *b)
 {
 	enum drv_bucket_mode mode = tenant_bucket_effective(tenant_bucket_mode(v, b),
 							    tenant_access(v, DRV_OBJECT));
@@ -90,14 +91,13 @@ tenant_bucket_mode_right(const struct tenant_view *v, const struct rec_bucket *b
 static bool
 as_desired(const struct tenant_view *v, const struct rec_bucket *b)
 {
-	return tenant_bucket_mode_right(v, b) &&
-	       b->observed_quota == tenant_bucket_quota(v, b);
+	return mode_as_desired(v, b) && b->observed_quota == tenant_bucket_quota(v, b);
 }
 
 static bool
 unsure(const struct tenant_view *v, const struct rec_bucket *b)
 {
-	return tenant_bucket_mode_right(v, b) && b->observed_quota == TENANT_QUOTA_UNSURE;
+	return mode_as_desired(v, b) && b->observed_quota == TENANT_QUOTA_UNSURE;
 }
 
 bool
@@ -107,8 +107,7 @@ tenant_bucket_waits(const struct tenant_view *v, const struct rec_bucket *b,
 	if (tenant_part_quiet_at(v, &v->part[DRV_OBJECT], now_ms) <= now_ms)
 		return false;
 	/* What shall go is at least made private at once. */
-	return (tenant_bucket_remove_now(v, b, now_ms) &&
-		tenant_bucket_mode_right(v, b)) ||
+	return (tenant_bucket_remove_now(v, b, now_ms) && mode_as_desired(v, b)) ||
 	       unsure(v, b);
 }
 

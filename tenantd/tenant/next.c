@@ -456,8 +456,11 @@ step_part(struct tenant_view *v, enum drv_resource r, int64_t now_ms,
 	c = choose_part(v, r, now_ms);
 	wake = c.at_ms;
 
-	if (c.kind != CHOOSE_NOTHING && held_back(v, r, c.kind))
-		return TD_OK;
+	if (c.kind != CHOOSE_NOTHING && held_back(v, r, c.kind)) {
+		if (!p->verify || p->brake.mode != REC_OBSERVE || !p->rec.claimed)
+			return TD_OK;
+		c = choose(CHOOSE_VERIFY, now_ms);
+	}
 	if (c.kind != CHOOSE_NOTHING && p->blocked) {
 		/* Whoever closes the circuit looks again; this is the safety net. */
 		wake = now_ms + v->rules.backoff_max_ms;

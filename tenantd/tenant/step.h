@@ -75,8 +75,6 @@ bool tenant_bucket_waits(const struct tenant_view *v, const struct rec_bucket *b
 #define TENANT_QUOTA_UNSURE UINT64_MAX
 /* Leaving, and there was never an attempt to make it: only the record is left. */
 bool tenant_bucket_unmade(const struct tenant_view *v, const struct rec_bucket *b);
-/* Is its mode known and as it should be? */
-bool tenant_bucket_mode_right(const struct tenant_view *v, const struct rec_bucket *b);
 /* What observed_mode is after a call with this access, when the mode desired is `mode`. */
 enum drv_bucket_mode tenant_bucket_effective(enum drv_bucket_mode mode,
 					     enum drv_access access);
@@ -106,9 +104,7 @@ int64_t tenant_due_at(const struct tenant_view *v, int64_t due_ms, int64_t now_m
 
 /* Is the removal of the tenant, if it has not begun, held back as if its time had not come? */
 bool tenant_put_off(const struct tenant_view *v);
-/* The same for buckets that are removed one by one. */
-bool tenant_bucket_put_off(const struct tenant_view *v, const struct rec_bucket *b);
-/* Is there access that a suspend wants closed? That no mode holds back. */
+/* Does a call that closes this part belong to a suspend? That no mode holds back. */
 bool tenant_revoking(const struct tenant_view *v, enum drv_resource r);
 /* Has the deletion begun to close the tenant's access, or need it not? */
 bool tenant_close_begun(const struct tenant_view *v);

@@ -195,6 +195,8 @@ bool tenant_bucket_leaving(const struct rec_bucket *b);
 bool tenant_bucket_shut(const struct rec_bucket *b);
 /* Shut, and seen to be so on the backend: no slot and nobody anonymous reaches it. */
 bool tenant_bucket_closed(const struct rec_bucket *b);
+/* Is its removal held back by a brake on its own (and not by the tenant's deletion)? */
+bool tenant_bucket_put_off(const struct tenant_view *v, const struct rec_bucket *b);
 /* It was to go and stayed, because it holds objects; true until the next wish about it (see
  * tenant_op_bucket_delete). */
 bool tenant_bucket_refused(const struct rec_bucket *b);
@@ -215,6 +217,9 @@ void tenant_brake_note(struct tenant_view *v, unsigned parts, const char *scope,
 		       const struct rec_brake *rec, int64_t now_ms);
 /* Is it over, by the believed time? */
 bool tenant_brake_expired(const struct rec_brake *rec, int64_t believed_ms);
+/* Is it under the mode observe, and there? Then drift is looked for although it may not be
+ * settled: what was found does not get repaired, and must not hide the next. */
+bool tenant_observed(const struct tenant_view *v);
 /*
  * The last look before a driver is called, on a fresh view that holds the buckets which the
  * action removes: TD_HELD when a mode covers it, and when it destroys something that no
