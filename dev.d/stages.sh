@@ -2,7 +2,7 @@
 # The stages of `./dev test`. A stage collects JUnit files in its own folder; the figures
 # it prints are counted from those, so a stage that ran nothing is seen, and has failed.
 
-ALL_STAGES="lint unit model service isolation fault secrets"
+ALL_STAGES="lint unit model service isolation brakes fault secrets"
 
 # ctest_run PRESET LABELS: the tests of a built preset that carry one of the labels.
 ctest_run()
@@ -73,6 +73,7 @@ black_box()
 
 stage_service() { black_box service 3; }
 stage_isolation() { black_box isolation 2; }
+stage_brakes() { black_box brakes 3; }
 stage_fault() { black_box fault 3; }
 stage_secrets() { black_box secrets 0; }
 

@@ -260,6 +260,17 @@ static const struct td_yaml_key keys[] = {
 	    .max = 31622400000,
 	    .doc = "Each settled tenant is compared with its backends once in it; 0: "
 		   "never."),
+	KEY("gate.close_per_hour", TD_YAML_UINT, gate_close_per_hour, "300",
+	    .max = 1000000,
+	    .doc = "Deleted tenants per region whose access is closed within an hour; "
+		   "what is more stops the region until `tenantctl approve`; 0: no "
+		   "limit."),
+	KEY("gate.remove_per_hour", TD_YAML_UINT, gate_remove_per_hour, "300",
+	    .max = 1000000,
+	    .doc = "The same for tenants whose data begins to be removed."),
+	KEY("gate.bucket_per_hour", TD_YAML_UINT, gate_bucket_per_hour, "1000",
+	    .max = 1000000,
+	    .doc = "The same for buckets that are removed from tenants that stay."),
 	KEY("credentials.refresh", TD_YAML_DURATION, credentials_refresh, "1h",
 	    .reload = TD_YAML_RELOAD, .min = 60000, .max = 43200000,
 	    .doc = "What format=aws promises as lifetime."),

@@ -73,6 +73,7 @@ struct config {
 	int64_t engine_backoff_max;
 	int64_t engine_delete_grace;
 	int64_t engine_verify_interval;
+	uint64_t gate_close_per_hour, gate_remove_per_hour, gate_bucket_per_hour;
 	int64_t credentials_refresh;
 	struct td_yaml_list listeners; /* struct config_listener */
 	struct td_yaml_list regions;   /* struct config_region */

@@ -264,6 +264,13 @@ start_engine(struct daemon *d, struct td_err *reterr)
 				.rules = { .delete_grace_ms = c->engine_delete_grace,
 					   .backoff_min_ms = c->engine_backoff_min,
 					   .backoff_max_ms = c->engine_backoff_max },
+				.budgets = { { [REC_CLOSE] =
+						       (uint32_t)c->gate_close_per_hour,
+					       [REC_REMOVE] =
+						       (uint32_t)c->gate_remove_per_hour,
+					       [REC_REMOVE_BUCKET] =
+						       (uint32_t)c
+							       ->gate_bucket_per_hour } },
 				.verify_interval_ms = c->engine_verify_interval,
 				.reserved = names,
 				.reserved_count = count,
@@ -633,6 +640,18 @@ prune_tokens(struct daemon *d)
 		d->token_prune_mono = now + TOKEN_PRUNE_PAUSE_MS;
 }
 
+static void
+prune_modes(struct daemon *d)
+{
+	struct td_err err = { 0 };
+	unsigned pruned = 0;
+
+	if (api_prune_modes(d->store, td_wall_ms(&d->clock.wall), &pruned, &err) != TD_OK)
+		td_log_err(TD_LOG_ERR, &LOG, &err, "expired modes cannot be pruned");
+	if (pruned > 0)
+		td_log(TD_LOG_INFO, &LOG, "%u modes have expired", pruned);
+}
+
 void
 daemon_tick(struct daemon *d)
 {
@@ -643,6 +662,7 @@ daemon_tick(struct daemon *d)
 
 	wallclock_tick(&d->clock);
 	prune_tokens(d);
+	prune_modes(d);
 	do {
 		if (store_audit_prune(d->store, from, d->config.audit_max_bytes,
 				      PRUNE_BATCH, &dropped, &err) != TD_OK) {

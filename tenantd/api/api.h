@@ -156,3 +156,11 @@ struct api_token_prune {
 enum td_rc api_prune_tokens(struct store *store, int64_t now_ms,
 			    struct api_token_prune *at, unsigned *ret_pruned,
 			    struct td_err *reterr) TD_MUST_CHECK;
+
+/*
+ * Deletes the records of modes that expired before now_ms (the believed time), at most 200,
+ * in one STORE_RESERVE commit with an audit entry each. *ret_pruned: how many. Fails as the
+ * store does. One thread at a time.
+ */
+enum td_rc api_prune_modes(struct store *store, int64_t now_ms, unsigned *ret_pruned,
+			   struct td_err *reterr) TD_MUST_CHECK;

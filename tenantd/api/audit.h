@@ -21,7 +21,11 @@
 	X(LOGIN_REFUSED, 12, "login.refused")                                            \
 	X(ADMIN_TOKEN, 13, "token.first_admin")                                          \
 	/* by the daemon: expired API_TOKEN_KEEP_MS ago */                               \
-	X(TOKEN_PRUNE, 14, "token.prune")
+	X(TOKEN_PRUNE, 14, "token.prune")                                                \
+	X(MODE_SET, 15, "mode.set")                                                      \
+	X(APPROVE, 16, "gate.approve")                                                   \
+	/* by the daemon: its time was over */                                           \
+	X(MODE_EXPIRE, 17, "mode.expire")
 
 enum api_audit_action {
 #define API_AUDIT_ENUM(name, number, text) API_AUDIT_##name = number,

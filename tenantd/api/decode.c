@@ -80,6 +80,19 @@ take_text(const char *name, const json_t *v, char *out, size_t size, struct td_e
 	return TD_OK;
 }
 
+/* Text for people, on one line. */
+static enum td_rc
+take_line(const char *name, const json_t *v, char *out, size_t size, struct td_err *err)
+{
+	enum td_rc rc = take_text(name, v, out, size, err);
+
+	for (const char *p = out; rc == TD_OK && *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			rc = td_err_set(err, TD_INVALID,
+					"\"%s\" holds a control character", name);
+	return rc;
+}
+
 static enum td_rc
 take_uint(const char *name, const json_t *v, uint64_t *out, struct td_err *err)
 {
@@ -87,6 +100,22 @@ take_uint(const char *name, const json_t *v, uint64_t *out, struct td_err *err)
 		return td_err_set(err, TD_INVALID, "\"%s\" must be an integer, 0 or more",
 				  name);
 	*out = (uint64_t)json_integer_value(v);
+	return TD_OK;
+}
+
+/* null stays 0. */
+static enum td_rc
+take_seconds(const char *name, const json_t *v, int64_t *out, struct td_err *err)
+{
+	uint64_t n = 0;
+
+	if (json_is_null(v))
+		return TD_OK;
+	if (take_uint(name, v, &n, NULL) != TD_OK || n < 1 || n > (uint64_t)API_TTL_MAX)
+		return td_err_set(err, TD_INVALID,
+				  "\"%s\" must be an integer from 1 to %lld, or null",
+				  name, (long long)API_TTL_MAX);
+	*out = (int64_t)n;
 	return TD_OK;
 }
 
@@ -475,29 +504,16 @@ static enum td_rc
 take_label(void *ctx, const char *name, const json_t *v, struct td_err *err)
 {
 	struct token_ctx *t = ctx;
-	enum td_rc rc = take_text(name, v, t->body->label, sizeof(t->body->label), err);
 
-	for (const char *p = t->body->label; rc == TD_OK && *p != '\0'; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			rc = td_err_set(err, TD_INVALID,
-					"\"%s\" holds a control character", name);
-	return rc;
+	return take_line(name, v, t->body->label, sizeof(t->body->label), err);
 }
 
 static enum td_rc
 take_ttl(void *ctx, const char *name, const json_t *v, struct td_err *err)
 {
 	struct token_ctx *t = ctx;
-	uint64_t n = 0;
 
-	if (json_is_null(v))
-		return TD_OK;
-	if (take_uint(name, v, &n, NULL) != TD_OK || n < 1 || n > (uint64_t)API_TTL_MAX)
-		return td_err_set(err, TD_INVALID,
-				  "\"%s\" must be an integer from 1 to %lld, or null",
-				  name, (long long)API_TTL_MAX);
-	t->body->ttl_seconds = (int64_t)n;
-	return TD_OK;
+	return take_seconds(name, v, &t->body->ttl_seconds, err);
 }
 
 static const struct member token_members[] = {
@@ -525,6 +541,147 @@ api_decode_token(const void *body, size_t len, struct api_token_body *ret,
 		return td_err_set(reterr, TD_INVALID, "role %s takes no \"appid\"",
 				  api_role_text(ret->role));
 	return TD_OK;
+}
+
+/* ---- brakes ---- */
+
+struct mode_ctx {
+	struct api_mode_body *body;
+	bool has_mode;
+};
+
+static enum td_rc
+take_mode(void *ctx, const char *name, const json_t *v, struct td_err *err)
+{
+	struct mode_ctx *m = ctx;
+
+	if (!json_is_string(v) ||
+	    !tenant_brake_parse(json_string_value(v), &m->body->mode))
+		return td_err_set(err, TD_INVALID,
+				  "\"%s\" must be manage, observe or hold", name);
+	m->has_mode = true;
+	return TD_OK;
+}
+
+static enum td_rc
+take_mode_reason(void *ctx, const char *name, const json_t *v, struct td_err *err)
+{
+	struct mode_ctx *m = ctx;
+
+	return take_line(name, v, m->body->reason, sizeof(m->body->reason), err);
+}
+
+static enum td_rc
+take_expires_at(void *ctx, const char *name, const json_t *v, struct td_err *err)
+{
+	struct mode_ctx *m = ctx;
+
+	if (json_is_null(v))
+		return TD_OK;
+	if (!json_is_string(v) ||
+	    !td_time_parse(json_string_value(v), &m->body->expires_ms) ||
+	    m->body->expires_ms <= 0)
+		return td_err_set(err, TD_INVALID,
+				  "\"%s\" must be a time such as 2030-01-31T12:00:00Z",
+				  name);
+	return TD_OK;
+}
+
+static enum td_rc
+take_expires_in(void *ctx, const char *name, const json_t *v, struct td_err *err)
+{
+	struct mode_ctx *m = ctx;
+
+	return take_seconds(name, v, &m->body->expires_in_s, err);
+}
+
+static const struct member mode_members[] = {
+	{ "mode", take_mode },
+	{ "reason", take_mode_reason },
+	{ "expires_at", take_expires_at },
+	{ "expires_in_seconds", take_expires_in },
+	{ "scope", NULL },
+	{ "since", NULL },
+	{ "set_by", NULL },
+	{ NULL, NULL },
+};
+
+enum td_rc
+api_decode_mode(const void *body, size_t len, struct api_mode_body *ret,
+		struct td_err *reterr)
+{
+	struct mode_ctx ctx = { .body = ret };
+	enum td_rc rc;
+
+	*ret = (struct api_mode_body){ .mode = REC_MANAGE };
+	rc = parse_and_walk(body, len, mode_members, &ctx, reterr);
+	if (rc != TD_OK)
+		return rc;
+	if (!ctx.has_mode)
+		return td_err_set(reterr, TD_INVALID, "\"mode\" is required");
+	if (ret->mode != REC_MANAGE && ret->reason[0] == '\0')
+		return td_err_set(reterr, TD_INVALID, "\"reason\" is required");
+	if (ret->expires_ms != 0 && ret->expires_in_s != 0)
+		return td_err_set(
+			reterr, TD_INVALID,
+			"\"expires_at\" and \"expires_in_seconds\" exclude each other");
+	if (ret->mode == REC_MANAGE && (ret->expires_ms != 0 || ret->expires_in_s != 0))
+		return td_err_set(reterr, TD_INVALID, "manage does not expire");
+	return TD_OK;
+}
+
+static enum td_rc
+take_approval_region(void *ctx, const char *name, const json_t *v, struct td_err *err)
+{
+	struct api_approval_body *a = ctx;
+
+	return take_text(name, v, a->region, sizeof(a->region), err);
+}
+
+static enum td_rc
+take_approval_count(void *ctx, const char *name, const json_t *v, struct td_err *err)
+{
+	struct api_approval_body *a = ctx;
+	uint64_t n = 0;
+
+	if (json_is_null(v))
+		return TD_OK;
+	if (take_uint(name, v, &n, NULL) != TD_OK || n < 1 || n > API_APPROVE_MAX)
+		return td_err_set(err, TD_INVALID,
+				  "\"%s\" must be an integer from 1 to %d, or null", name,
+				  API_APPROVE_MAX);
+	a->count = (uint32_t)n;
+	return TD_OK;
+}
+
+static enum td_rc
+take_approval_reason(void *ctx, const char *name, const json_t *v, struct td_err *err)
+{
+	struct api_approval_body *a = ctx;
+
+	return take_line(name, v, a->reason, sizeof(a->reason), err);
+}
+
+static const struct member approval_members[] = {
+	{ "region", take_approval_region },
+	{ "count", take_approval_count },
+	{ "reason", take_approval_reason },
+	{ NULL, NULL },
+};
+
+enum td_rc
+api_decode_approval(const void *body, size_t len, struct api_approval_body *ret,
+		    struct td_err *reterr)
+{
+	enum td_rc rc;
+
+	*ret = (struct api_approval_body){ 0 };
+	rc = parse_and_walk(body, len, approval_members, ret, reterr);
+	if (rc == TD_OK && ret->region[0] == '\0')
+		rc = td_err_set(reterr, TD_INVALID, "\"region\" is required");
+	if (rc == TD_OK && ret->reason[0] == '\0')
+		rc = td_err_set(reterr, TD_INVALID, "\"reason\" is required");
+	return rc;
 }
 
 enum td_rc

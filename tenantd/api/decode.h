@@ -42,6 +42,25 @@ struct api_token_body {
 enum td_rc api_decode_token(const void *body, size_t len, struct api_token_body *ret,
 			    struct td_err *reterr) TD_MUST_CHECK;
 
+struct api_mode_body {
+	enum rec_mode mode;
+	char reason[REC_MODE_REASON_SIZE]; /* "" only with manage */
+	int64_t expires_ms;		   /* wall clock; 0: not given */
+	int64_t expires_in_s;		   /* 0: not given */
+};
+enum td_rc api_decode_mode(const void *body, size_t len, struct api_mode_body *ret,
+			   struct td_err *reterr) TD_MUST_CHECK;
+
+#define API_APPROVE_MAX 1000000
+struct api_approval_body {
+	char region[REC_REGION_SIZE];
+	uint32_t count; /* 0: not given */
+	char reason[REC_MODE_REASON_SIZE];
+};
+enum td_rc api_decode_approval(const void *body, size_t len,
+			       struct api_approval_body *ret,
+			       struct td_err *reterr) TD_MUST_CHECK;
+
 /* For routes that need no body: nothing, or {}. */
 enum td_rc api_decode_empty(const void *body, size_t len,
 			    struct td_err *reterr) TD_MUST_CHECK;

@@ -93,7 +93,12 @@ outcome(const struct req *r, const struct tenant_view *v, const struct rec_bucke
 		bool later = rec->remove_due_ms > td_now_ms(r->t->api->env) - v->ahead_ms;
 
 		if (rec->state == REC_BUCKET_REMOVING)
-			return later && tenant_bucket_closed(rec) ? SETTLED : OPEN;
+			/* Whoever did not ask to wait need not, where a brake is on. */
+			return (later && tenant_bucket_closed(rec)) ||
+					       (tenant_bucket_put_off(v, rec) &&
+						args_get(&r->args, "wait") == NULL)
+				       ? SETTLED
+				       : OPEN;
 		return tenant_bucket_refused(rec) ? REFUSED : OPEN;
 	}
 	if (rec->state == REC_BUCKET_FOREIGN)

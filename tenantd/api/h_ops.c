@@ -4,8 +4,8 @@
  * Ready means: this process can serve credentials and take orders. That depends on local
  * things alone (store, spool, what main says), because pods get their credentials also
  * while every backend is down: a load balancer that took tenantd out then would make an
- * outage of it. Backends, deny maps and a full store show as `degraded`; with ?strict=true
- * they count.
+ * outage of it. Backends, deny maps, stopped gates and a full store show as `degraded`; with
+ * ?strict=true they count.
  */
 #include "internal.h"
 
@@ -129,6 +129,31 @@ check_denymaps(struct req *r, struct checks *c)
 	}
 }
 
+static void
+check_gates(struct req *r, struct checks *c)
+{
+	struct engine_budget_state s[ENGINE_REGIONS_MAX];
+	struct store_read *read = NULL;
+	size_t n = 0;
+	enum td_rc rc = store_read_begin(r->t->api->store, &read, NULL);
+
+	if (rc == TD_OK) /* that the store cannot be read is told elsewhere */
+		rc = engine_budgets(r->t->api->engine, read, s, ENGINE_REGIONS_MAX, &n,
+				    NULL);
+	store_read_end(read);
+	for (size_t i = 0; rc == TD_OK && i < n; i++) {
+		char name[64], detail[128];
+
+		snprintf(name, sizeof(name), "gate %s", s[i].region);
+		snprintf(detail, sizeof(detail),
+			 "stopped: the budget for \"%s\" is spent; see tenantctl plan, "
+			 "then "
+			 "tenantctl approve %s",
+			 tenant_destroy_text(s[i].stopped_by), s[i].region);
+		check(c, name, OPTIONAL, s[i].stopped_ms != 0 ? detail : NULL);
+	}
+}
+
 void
 h_readyz(struct req *r)
 {
@@ -142,6 +167,7 @@ h_readyz(struct req *r)
 	check_local(r, &c);
 	check_backends(r, &c);
 	check_denymaps(r, &c);
+	check_gates(r, &c);
 	ok = c.ready && !(c.degraded && strict != NULL && strcmp(strict, "true") == 0);
 	td_buf_fmt(b, "],\"ready\":%s,\"degraded\":%s}\n", c.ready ? "true" : "false",
 		   c.degraded ? "true" : "false");

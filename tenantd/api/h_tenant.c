@@ -210,6 +210,8 @@ h_tenant_undelete(struct req *r)
 /* ---- the list ---- */
 
 struct list {
+	struct engine *engine;
+	struct store_read *read;
 	struct td_buf *b;
 	unsigned limit, rows, seen;
 	int phase; /* -1: any */
@@ -222,6 +224,7 @@ list_row(void *ctx, const void *key, size_t key_len, const struct store_value *v
 {
 	static _Thread_local struct rec_tenant rec;
 	struct list *l = ctx;
+	enum rec_mode mode;
 	enum td_rc rc;
 
 	if (l->rows == l->limit || l->seen == API_SCAN_MAX) {
@@ -238,9 +241,12 @@ list_row(void *ctx, const void *key, size_t key_len, const struct store_value *v
 		return rc;
 	if (l->phase >= 0 && rec.phase != (uint8_t)l->phase)
 		return TD_OK;
+	rc = engine_mode(l->engine, l->read, l->last, rec.region, &mode, NULL);
+	if (rc != TD_OK)
+		return rc;
 	if (l->rows++ > 0)
 		td_buf_char(l->b, ',');
-	api_render_tenant_row(l->b, l->last, &rec);
+	api_render_tenant_row(l->b, l->last, &rec, mode);
 	return TD_OK;
 }
 
@@ -266,15 +272,14 @@ list_args(struct req *r, struct list *l, struct td_err *reterr)
 void
 h_tenant_list(struct req *r)
 {
-	struct list l = { .b = &r->t->scratch };
+	struct list l = { .engine = r->t->api->engine, .b = &r->t->scratch };
 	const char *cursor = args_get(&r->args, "cursor");
 	struct store_range range = { 0 };
-	struct store_read *read = NULL;
 	struct td_err err = { .rc = TD_OK };
 	enum td_rc rc = list_args(r, &l, &err);
 
 	if (rc == TD_OK)
-		rc = store_read_begin(r->t->api->store, &read, &err);
+		rc = store_read_begin(r->t->api->store, &l.read, &err);
 	if (rc != TD_OK) {
 		req_problem(r, rc, &err, NULL);
 		return;
@@ -285,8 +290,8 @@ h_tenant_list(struct req *r)
 		range.after = cursor;
 		range.after_len = strlen(cursor);
 	}
-	rc = store_walk(read, STORE_TENANT, &range, list_row, &l, &err);
-	store_read_end(read);
+	rc = store_walk(l.read, STORE_TENANT, &range, list_row, &l, &err);
+	store_read_end(l.read);
 	if (rc != TD_OK) {
 		req_problem(r, rc, &err, NULL);
 		return;

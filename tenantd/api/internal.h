@@ -136,6 +136,9 @@ struct req {
 		result; /* of the engine, or rc/err/version of the store */
 	char secret[API_TOKEN_LEN + 1]; /* a new token; wiped */
 	struct rec_token new_token;
+	char scope[REC_SCOPE_SIZE]; /* of the mode that is being set */
+	struct rec_brake new_brake;
+	struct engine_budget_state new_budget;
 	STAILQ_ENTRY(req) post;
 	LIST_ENTRY(req) all;
 };
@@ -385,6 +388,12 @@ API_HANDLER(h_token_get);
 API_HANDLER(h_token_delete);
 API_HANDLER(h_credentials);
 API_HANDLER(h_audit_list);
+API_HANDLER(h_mode_list);
+API_HANDLER(h_mode_get);
+API_HANDLER(h_mode_put);
+API_HANDLER(h_budget_list);
+API_HANDLER(h_approve);
+API_HANDLER(h_plan);
 API_HANDLER(h_healthz);
 API_HANDLER(h_readyz);
 API_HANDLER(h_metrics);

@@ -269,6 +269,11 @@ render_engine(struct api *api, struct td_buf *b)
 		  s.verified },
 		{ "tenantd_engine_drifts_total", COUNTER, "Differences found.",
 		  s.drifts },
+		{ "tenantd_gate_held_total", COUNTER,
+		  "Driver calls that the gate refused for a mode or a budget.", s.held },
+		{ "tenantd_gate_revocations_total", COUNTER,
+		  "Driver calls that closed the access of suspended tenants.",
+		  s.revocations },
 		{ "tenantd_clock_ahead_seconds", GAUGE,
 		  "The wall clock is ahead of what is believed; removals by time wait.",
 		  api->wall != NULL ? (uint64_t)td_wall_ahead_ms(api->wall) / 1000 : 0 },
@@ -371,6 +376,67 @@ render_denymaps(struct api *api, struct td_buf *b)
 	}
 }
 
+/* ---- brakes ---- */
+
+static uint64_t
+gate_value(const struct engine_budget_line *l, size_t which)
+{
+	const uint64_t values[] = { l->spent, l->limit, l->extra };
+
+	return values[which];
+}
+
+static void
+render_gate_lines(struct td_buf *b, const struct engine_budget_state *s, size_t n)
+{
+	static const struct region_family families[] = {
+		{ "tenantd_gate_budget_used", "gauge",
+		  "Of a budgeted verb, begun within the last hour." },
+		{ "tenantd_gate_budget_limit", "gauge",
+		  "How many may begin in an hour; 0: not limited, not counted." },
+		{ "tenantd_gate_budget_approved", "gauge",
+		  "Approved besides, and left." },
+	};
+
+	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
+		family(b, families[f].name, families[f].type, families[f].help);
+		for (size_t i = 0; i < n; i++)
+			for (unsigned d = 0; d < REC_DESTROY_COUNT; d++)
+				td_buf_fmt(b,
+					   "%s{region=\"%s\",verb=\"%s\"} %" PRIu64 "\n",
+					   families[f].name, s[i].region,
+					   tenant_destroy_text((enum rec_destroy)d),
+					   gate_value(&s[i].line[d], f));
+	}
+}
+
+static void
+render_gates(struct api *api, struct td_buf *b)
+{
+	struct engine_budget_state s[ENGINE_REGIONS_MAX];
+	struct store_read *read = NULL;
+	uint64_t modes = 0;
+	size_t n = 0;
+	enum td_rc rc = store_read_begin(api->store, &read, NULL);
+
+	if (rc == TD_OK) {
+		modes = store_count(read, STORE_BRAKE);
+		rc = engine_budgets(api->engine, read, s, ENGINE_REGIONS_MAX, &n, NULL);
+	}
+	store_read_end(read);
+	if (rc != TD_OK)
+		return;
+	family(b, "tenantd_modes", "gauge",
+	       "Scopes (daemon, regions, tenants, resources) that are held or observed.");
+	td_buf_fmt(b, "tenantd_modes %" PRIu64 "\n", modes);
+	family(b, "tenantd_gate_stopped", "gauge",
+	       "1: a budget is spent; nothing destructive begins before an approval.");
+	for (size_t i = 0; i < n; i++)
+		td_buf_fmt(b, "tenantd_gate_stopped{region=\"%s\"} %d\n", s[i].region,
+			   s[i].stopped_ms != 0);
+	render_gate_lines(b, s, n);
+}
+
 void
 metrics_render(struct api *api, struct td_buf *b)
 {
@@ -381,4 +447,5 @@ metrics_render(struct api *api, struct td_buf *b)
 	render_engine(api, b);
 	render_backends(api, b);
 	render_denymaps(api, b);
+	render_gates(api, b);
 }

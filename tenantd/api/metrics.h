@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define METRICS_ROUTES 32 /* rows of the table, and one for "none" */
+#define METRICS_ROUTES 48 /* rows of the table, and one for "none" */
 #define METRICS_STATUSES 32
 #define METRICS_BUCKETS 12
 

@@ -10,6 +10,7 @@
 #include "decode.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 void
@@ -50,12 +51,6 @@ text_or(const char *text, const char *otherwise)
 {
 	return text != NULL ? text : otherwise;
 }
-
-static const char *const modes[] = {
-	[REC_MANAGE] = "manage",
-	[REC_OBSERVE] = "observe",
-	[REC_HOLD] = "hold",
-};
 
 static void
 render_limit(struct td_buf *b, enum plan_limit limit, uint64_t value)
@@ -109,7 +104,8 @@ render_labels(struct td_buf *b, const struct rec_tenant *rec)
 
 /* What the row of the list and the whole document have in common, braces left out. */
 static void
-render_record(struct td_buf *b, const char *appid, const struct rec_tenant *rec)
+render_record(struct td_buf *b, const char *appid, const struct rec_tenant *rec,
+	      enum rec_mode mode)
 {
 	api_json_member(b, "appid", appid);
 	td_buf_char(b, ',');
@@ -122,7 +118,7 @@ render_record(struct td_buf *b, const char *appid, const struct rec_tenant *rec)
 	td_buf_char(b, ',');
 	api_json_member(b, "region", rec->region);
 	td_buf_char(b, ',');
-	api_json_member(b, "mode", rec->mode <= REC_HOLD ? modes[rec->mode] : "hold");
+	api_json_member(b, "mode", text_or(tenant_brake_text(mode), "hold"));
 	td_buf_char(b, ',');
 	render_overrides(b, rec);
 	td_buf_char(b, ',');
@@ -139,10 +135,11 @@ render_record(struct td_buf *b, const char *appid, const struct rec_tenant *rec)
 }
 
 void
-api_render_tenant_row(struct td_buf *b, const char *appid, const struct rec_tenant *rec)
+api_render_tenant_row(struct td_buf *b, const char *appid, const struct rec_tenant *rec,
+		      enum rec_mode mode)
 {
 	td_buf_char(b, '{');
-	render_record(b, appid, rec);
+	render_record(b, appid, rec, mode);
 	td_buf_char(b, '}');
 }
 
@@ -202,9 +199,66 @@ api_render_bucket(struct td_buf *b, const struct tenant_view *v,
 	td_buf_char(b, '}');
 }
 
+struct condition {
+	const char *type;
+	unsigned status;
+	int64_t since_ms;
+	const char *reason, *message;
+};
+
 static void
-render_conditions(struct td_buf *b, const struct rec_resource *rec)
+render_condition(struct td_buf *b, const struct condition *c)
 {
+	td_buf_char(b, '{');
+	api_json_member(b, "type", c->type);
+	td_buf_char(b, ',');
+	json_flag(b, "status", c->status == 1);
+	td_buf_char(b, ',');
+	api_json_time(b, "since", c->since_ms);
+	td_buf_char(b, ',');
+	api_json_member(b, "reason", c->reason);
+	td_buf_char(b, ',');
+	api_json_member(b, "message", c->message);
+	td_buf_char(b, '}');
+}
+
+/* Not a record of the tenant: a mode holds for as long as it is set, whether or not anybody
+ * has looked at this tenant since. */
+static void
+render_held(struct td_buf *b, const struct tenant_view *v, const struct tenant_part *p)
+{
+	const struct tenant_brake *k = &p->brake;
+	struct condition c = { .type = "Held", .status = 1, .since_ms = k->since_ms };
+	char until[TD_TIME_TEXT] = "";
+	char message[256];
+
+	if (k->mode == REC_MANAGE && !p->budget_waits)
+		return;
+	c.message = message;
+	if (k->mode == REC_MANAGE) {
+		c.reason = "BudgetSpent";
+		c.since_ms = v->budget.stopped_ms;
+		snprintf(message, sizeof(message),
+			 "Region %s has spent its budget for deletions; it waits until "
+			 "more is approved.",
+			 v->rec.region);
+	} else {
+		c.reason = k->mode == REC_HOLD ? "Hold" : "Observe";
+		if (k->expires_ms != 0)
+			td_time_text(k->expires_ms, until);
+		snprintf(message, sizeof(message), "%s is %s%s%s: %s", k->scope,
+			 k->mode == REC_HOLD ? "on hold" : "only observed",
+			 until[0] != '\0' ? " until " : "", until, k->reason);
+	}
+	td_buf_char(b, ',');
+	render_condition(b, &c);
+}
+
+static void
+render_conditions(struct td_buf *b, const struct tenant_view *v,
+		  const struct tenant_part *p)
+{
+	const struct rec_resource *rec = &p->rec;
 	const char *comma = "";
 
 	td_buf_str(b, "{\"conditions\":[");
@@ -214,21 +268,14 @@ render_conditions(struct td_buf *b, const struct rec_resource *rec)
 		if (i != REC_COND_READY && c->status == 0)
 			continue;
 		td_buf_str(b, comma);
-		td_buf_char(b, '{');
-		api_json_member(
-			b, "type",
-			text_or(tenant_condition_text((enum rec_condition)i), "Unknown"));
-		td_buf_char(b, ',');
-		json_flag(b, "status", c->status == 1);
-		td_buf_char(b, ',');
-		api_json_time(b, "since", c->since_ms);
-		td_buf_char(b, ',');
-		api_json_member(b, "reason", c->reason);
-		td_buf_char(b, ',');
-		api_json_member(b, "message", c->message);
-		td_buf_char(b, '}');
+		render_condition(
+			b, &(struct condition){
+				   text_or(tenant_condition_text((enum rec_condition)i),
+					   "Unknown"),
+				   c->status, c->since_ms, c->reason, c->message });
 		comma = ",";
 	}
+	render_held(b, v, p); /* Ready is always there before it */
 	td_buf_str(b, "]");
 	if (rec->failures > 0) {
 		td_buf_fmt(b, ",\"failures\":%" PRIu32 ",", rec->failures);
@@ -262,7 +309,7 @@ api_render_tenant(struct td_buf *b, const struct tenant_view *v, size_t bucket_m
 	size_t shown = v->bucket_len < bucket_max ? v->bucket_len : bucket_max;
 
 	td_buf_char(b, '{');
-	render_record(b, v->appid, &v->rec);
+	render_record(b, v->appid, &v->rec, v->brake.mode);
 	td_buf_char(b, ',');
 	json_flag(b, "settled", tenant_settled(v));
 	td_buf_char(b, ',');
@@ -283,11 +330,105 @@ api_render_tenant(struct td_buf *b, const struct tenant_view *v, size_t bucket_m
 			td_buf_char(b, ',');
 		td_buf_fmt(b, "\"%s\":", tenant_resource_text((enum drv_resource)r));
 		if (v->part[r].wanted)
-			render_conditions(b, &v->part[r].rec);
+			render_conditions(b, v, &v->part[r]);
 		else
 			td_buf_str(b, "null");
 	}
 	td_buf_str(b, "}}");
+}
+
+void
+api_render_mode(struct td_buf *b, const char *scope, const struct rec_brake *rec)
+{
+	td_buf_char(b, '{');
+	api_json_member(b, "scope", scope);
+	td_buf_char(b, ',');
+	api_json_member(b, "mode",
+			text_or(tenant_brake_text((enum rec_mode)rec->mode), "hold"));
+	td_buf_char(b, ',');
+	api_json_member(b, "reason", rec->reason);
+	td_buf_char(b, ',');
+	api_json_time(b, "since", rec->since_ms);
+	td_buf_char(b, ',');
+	api_json_time(b, "expires_at", rec->expires_ms);
+	td_buf_char(b, ',');
+	api_json_member(b, "set_by", rec->set_by);
+	td_buf_char(b, '}');
+}
+
+void
+api_render_budget(struct td_buf *b, const struct engine_budget_state *s)
+{
+	td_buf_char(b, '{');
+	api_json_member(b, "region", s->region);
+	td_buf_char(b, ',');
+	json_flag(b, "stopped", s->stopped_ms != 0);
+	td_buf_char(b, ',');
+	api_json_time(b, "stopped_since", s->stopped_ms);
+	td_buf_str(b, ",\"stopped_by\":");
+	if (s->stopped_ms != 0)
+		td_buf_fmt(b, "\"%s\"", tenant_destroy_text(s->stopped_by));
+	else
+		td_buf_str(b, "null");
+	for (unsigned i = 0; i < REC_DESTROY_COUNT; i++)
+		td_buf_fmt(b,
+			   ",\"%s\":{\"per_hour\":%" PRIu32 ",\"spent\":%" PRIu32
+			   ",\"approved\":%" PRIu32 "}",
+			   tenant_destroy_text((enum rec_destroy)i), s->line[i].limit,
+			   s->line[i].spent, s->line[i].extra);
+	td_buf_char(b, '}');
+}
+
+static void
+render_plan_row(struct td_buf *b, const struct engine_plan *p,
+		const struct engine_plan_row *row)
+{
+	const struct rec_resource *rec = &p->v.part[row->resource].rec;
+
+	td_buf_char(b, '{');
+	api_json_member(b, "resource", tenant_resource_text(row->resource));
+	td_buf_char(b, ',');
+	api_json_member(b, "action", row->action);
+	td_buf_char(b, ',');
+	api_json_member(b, "why", row->why);
+	td_buf_char(b, ',');
+	json_flag(b, "destroys", row->destroys);
+	td_buf_fmt(b, ",\"buckets_removed\":%u,\"held\":", row->buckets_removed);
+	if (row->held == ENGINE_NOT_HELD)
+		td_buf_str(b, "null");
+	else if (row->held == ENGINE_HELD_BUDGET)
+		td_buf_str(b, "\"budget\"");
+	else
+		td_buf_str(b, "\"mode\"");
+	td_buf_char(b, ',');
+	api_json_time(b, "next_try_at", rec->failures > 0 ? rec->due_ms : 0);
+	td_buf_char(b, '}');
+}
+
+void
+api_render_plan(struct td_buf *b, const struct engine_plan *p)
+{
+	const struct tenant_view *v = &p->v;
+
+	td_buf_char(b, '{');
+	api_json_member(b, "appid", v->appid);
+	td_buf_char(b, ',');
+	api_json_member(b, "region", v->rec.region);
+	td_buf_char(b, ',');
+	api_json_member(
+		b, "phase",
+		text_or(tenant_phase_text((enum rec_phase)v->rec.phase), "Unknown"));
+	td_buf_char(b, ',');
+	api_json_member(b, "mode", text_or(tenant_brake_text(v->brake.mode), "hold"));
+	td_buf_char(b, ',');
+	api_json_time(b, "delete_due_at", v->rec.delete_due_ms);
+	td_buf_str(b, ",\"actions\":[");
+	for (size_t i = 0; i < p->count; i++) {
+		if (i > 0)
+			td_buf_char(b, ',');
+		render_plan_row(b, p, &p->row[i]);
+	}
+	td_buf_str(b, "]}");
 }
 
 void

@@ -10,14 +10,19 @@
 #pragma once
 
 #include "base/buf.h"
+#include "engine/engine.h"
 #include "tenant/tenant.h"
 
 /* A whole tenant, without a trailing comma or newline. Shows at most `bucket_max` of the
  * loaded buckets and, when the tenant has more, "more" with the path to the list. */
 void api_render_tenant(struct td_buf *b, const struct tenant_view *v, size_t bucket_max);
-/* A row of the list of tenants: what the tenant's own record holds. */
+/* A row of the list of tenants: what the tenant's own record holds, and the mode in force. */
 void api_render_tenant_row(struct td_buf *b, const char *appid,
-			   const struct rec_tenant *rec);
+			   const struct rec_tenant *rec, enum rec_mode mode);
+/* A mode of a scope; one of REC_MANAGE is none. */
+void api_render_mode(struct td_buf *b, const char *scope, const struct rec_brake *rec);
+void api_render_budget(struct td_buf *b, const struct engine_budget_state *s);
+void api_render_plan(struct td_buf *b, const struct engine_plan *p);
 void api_render_bucket(struct td_buf *b, const struct tenant_view *v,
 		       const struct tenant_bucket *bucket);
 /* token: shown as member "token"; NULL: none. */

@@ -64,7 +64,8 @@
 	/* At the end: the numbers are in stored audit entries. */                       \
 	X(PURGE_LIMIT, 409, 0, "purge_limit",                                            \
 	  "Too many buckets of the tenant are closed and wait for their removal; wait "  \
-	  "until earlier ones are gone, or take one back.")
+	  "until earlier ones are gone, or take one back.")                              \
+	X(HELD, 409, 1, "held", "An operator holds this back.")
 
 /* clang-format off: it takes the row macro for a broken line */
 enum td_rc {

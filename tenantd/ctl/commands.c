@@ -152,6 +152,25 @@ static const struct ctl_option audit_list_options[] = {
 	END,
 };
 
+#define REASON                                                                           \
+	{                                                                                \
+		"reason", 0, CTL_VALUE, CTL_ONCE, "TEXT", "why; shown to whoever asks"   \
+	}
+
+static const struct ctl_option brake_options[] = {
+	REASON,
+	{ "for", 0, CTL_VALUE, CTL_ONCE, "TIME",
+	  "it ends by itself after that: 15m, 2h, 1d" },
+	END,
+};
+
+static const struct ctl_option approve_options[] = {
+	REASON,
+	{ "count", 0, CTL_VALUE, CTL_ONCE, "N",
+	  "so many more of each; without it as many as in an\nhour" },
+	END,
+};
+
 static const struct ctl_option policy_compile_options[] = {
 	{ "appid", 0, CTL_VALUE, CTL_ONCE, "APPID",
 	  "the policy of this tenant's service accounts instead\n"
@@ -289,6 +308,47 @@ const struct ctl_command ctl_commands[] = {
 	  "tenantctl status\n"
 	  "tenantctl status --strict --quiet && echo all is well",
 	  cmd_status },
+	{ NULL, "hold", "SCOPE", 1, 1, CTL_NO_TAIL, CTL_REMOTE, brake_options,
+	  "change nothing, until it is released",
+	  "Holds a scope: daemon, region/NAME, tenant/APPID or tenant/APPID/RESOURCE. "
+	  "Orders\n"
+	  "are still taken and carried out when the hold ends; no backend is called "
+	  "for it\n"
+	  "meanwhile, except to cut off a tenant that is suspended. The strictest mode "
+	  "of\n"
+	  "daemon, region, tenant and resource counts.",
+	  "tenantctl hold region/default --reason \"disk replaced\" --for 2h\n"
+	  "tenantctl hold tenant/abc123 --reason \"under investigation\"",
+	  cmd_hold },
+	{ NULL, "observe", "SCOPE", 1, 1, CTL_NO_TAIL, CTL_REMOTE, brake_options,
+	  "look and tell, change nothing",
+	  "As hold, but drift is still looked for and told.",
+	  "tenantctl observe daemon --reason \"restored from a backup\"", cmd_observe },
+	{ NULL, "release-hold", "SCOPE", 1, 1, CTL_NO_TAIL, CTL_REMOTE, NULL,
+	  "end a hold or observe", "Goes on with the scope, unless a wider one is held.",
+	  "tenantctl release-hold region/default", cmd_release_hold },
+	{ NULL, "modes", "", 0, 0, CTL_NO_TAIL, CTL_REMOTE, limit_only,
+	  "what is held or observed, and why", "Lists the scopes that are not managed.",
+	  "tenantctl modes", cmd_modes },
+	{ NULL, "plan", "[APPID]", 0, 1, CTL_NO_TAIL, CTL_REMOTE, limit_only,
+	  "what would be done now, and what holds it",
+	  "Shows for every tenant that is not settled, or for one, the next call to "
+	  "each\n"
+	  "backend and why; whether it destroys something; and what holds it: a mode, "
+	  "or the\n"
+	  "budget of its region. Nothing is done.",
+	  "tenantctl plan\n"
+	  "tenantctl plan abc123 --output json",
+	  cmd_plan },
+	{ NULL, "approve", "REGION", 1, 1, CTL_NO_TAIL, CTL_REMOTE, approve_options,
+	  "let deletions go on in a region",
+	  "When more is deleted in a region within an hour than its budget allows, "
+	  "nothing\n"
+	  "more is, until it is approved. An approval is good for an hour. See "
+	  "`tenantctl\n"
+	  "plan` first: what waits can still be taken back with `tenant undelete`.",
+	  "tenantctl approve default --count 40 --reason \"customer left\"",
+	  cmd_approve },
 	{ "audit", "list", "", 0, 0, CTL_NO_TAIL, CTL_REMOTE, audit_list_options,
 	  "show who did what", "Lists the audit entries, oldest first.",
 	  "tenantctl audit list --appid abc123\n"

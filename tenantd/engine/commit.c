@@ -346,6 +346,12 @@ add_removal(struct builder *b)
 	store_commit_del(b->c, STORE_TENANT, key, len);
 	store_commit_del(b->c, STORE_DATAKEY, key, len);
 	store_commit_del(b->c, STORE_PENDING, key, len);
+	len = rec_key_brake(REC_SCOPE_TENANT, v->appid, key);
+	store_commit_del(b->c, STORE_BRAKE, key, len);
+	for (int r = 0; r < DRV_RESOURCE_COUNT; r++) {
+		len = rec_key_brake_resource(v->appid, (enum drv_resource)r, key);
+		store_commit_del(b->c, STORE_BRAKE, key, len);
+	}
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		store_commit_del_prefix(b->c, tables[i], prefix, range.prefix_len);
 	return store_walk(b->rd, STORE_TOKEN_TENANT, &range, drop_token, &w, b->reterr);
@@ -422,6 +428,8 @@ eview_commit_build(struct engine *e, struct store_read *rd, struct eview *ev,
 	enum td_rc rc = ev->v.mark == TENANT_DEL ? add_removal(&b) : add_tenant(&b);
 	if (rc == TD_OK && ev->v.mark != TENANT_CLEAN)
 		expect_parts(&b);
+	if (rc == TD_OK)
+		rc = eview_commit_brakes(e, ev, b.c, &b.buf, reterr);
 	if (rc == TD_OK && how->audit != NULL)
 		store_commit_audit(b.c, how->audit, how->audit_len);
 	td_buf_done(&b.buf);
@@ -441,6 +449,7 @@ eview_committed(struct engine *e, const struct eview *ev)
 		ev->v.mark != TENANT_DEL && (ev->was_there || ev->v.mark == TENANT_PUT);
 	uint8_t after = ev->v.rec.phase;
 
+	eview_brakes_committed(ev);
 	if (ev->was_there && there && after == ev->phase_before)
 		return;
 	if (ev->was_there)

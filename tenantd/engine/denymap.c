@@ -152,6 +152,25 @@ target_find(const struct denymap *d, const char *region)
 	return i;
 }
 
+/* A deletion that a brake holds back has not closed the tenant, and nothing here does it in
+ * its place: true until the intent to close it is recorded. */
+static bool
+still_open(struct store_read *rd, const char *appid, const struct rec_resource *res)
+{
+	unsigned char key[STORE_KEY_MAX];
+	struct store_value val;
+	struct rec_intent in;
+
+	if (!res->claimed || res->access == DRV_ACCESS_NONE)
+		return false;
+	if (store_get(rd, STORE_INTENT, key, rec_key_resource(appid, DRV_OBJECT, key),
+		      &val, NULL) != TD_OK)
+		return false;
+	return val.version == 0 ||
+	       (rec_intent_decode(val.data, val.len, &in, NULL) == TD_OK &&
+		in.access != DRV_ACCESS_NONE);
+}
+
 /* What a tenant's record asks for; FREE when no target of ours has its region. */
 static enum td_rc
 judge(struct denymap *d, struct store_read *rd, const char *appid,
@@ -176,6 +195,9 @@ judge(struct denymap *d, struct store_read *rd, const char *appid,
 		rc = rec_resource_decode(obj.data, obj.len, &res, reterr);
 		if (rc == TD_OK && res.fenced != 0)
 			fence = DENYMAP_FENCED;
+		if (rc == TD_OK && rec.phase == REC_DELETING &&
+		    still_open(rd, appid, &res))
+			rec.phase = REC_CREATED;
 	}
 	if (rc == TD_OK)
 		ret->mode = denymap_mode(&rec, fence);

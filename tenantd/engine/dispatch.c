@@ -303,7 +303,7 @@ schedule(struct look *l, bool again)
 			heap_set(e, n, td_mono_ms(e->env));
 		} else if (n->busy != 0) {
 			heap_remove(e, n); /* its end wakes it */
-		} else if (l->settled && n->verify) {
+		} else if (n->verify && (l->settled || l->verify)) {
 			heap_set(e, n, td_mono_ms(e->env));
 		} else if (l->settled && l->step.wake_ms == INT64_MAX) {
 			entry_drop(e, n);
@@ -412,7 +412,7 @@ look_load(struct look *l, struct store_read *rd, struct td_err *reterr)
 		return rc;
 	set_hints(l);
 	l->settled = tenant_settled(&l->ev.v) && l->ev.v.bucket_len == 0;
-	if (!l->verify || !l->settled || l->busy != 0) {
+	if (!l->verify || l->busy != 0 || !(l->settled || tenant_observed(&l->ev.v))) {
 		l->verify = false;
 		return TD_OK;
 	}

@@ -27,6 +27,7 @@ copy_options(struct engine *e, const struct engine_options *opt, struct td_err *
 	e->rules = opt->rules;
 	if (e->rules.late_ms == 0)
 		e->rules.late_ms = opt->call_timeout_ms + LATE_MARGIN_MS;
+	e->budgets = opt->budgets;
 	e->verify_interval_ms = opt->verify_interval_ms;
 	(void)stpncpy(e->default_region, opt->default_region,
 		      sizeof(e->default_region) - 1);
@@ -143,4 +144,6 @@ engine_stats(struct engine *e, struct engine_stats *ret)
 	ret->retries = atomic_load(&e->retries);
 	ret->verified = atomic_load(&e->verified);
 	ret->drifts = atomic_load(&e->drifts);
+	ret->held = atomic_load(&e->held);
+	ret->revocations = atomic_load(&e->revocations);
 }

@@ -14,6 +14,7 @@
 
 #include "base/wall.h"
 #include "store/seal.h"
+#include "tenant/budget.h"
 #include "tenant/tenant.h"
 
 #define ENGINE_REGIONS_MAX 32
@@ -35,11 +36,12 @@ struct engine_options {
 	const struct engine_region *regions;
 	size_t region_count;
 	const char *default_region;
-	unsigned budget;	     /* calls at once per region and resource, 1..64 */
-	int64_t call_timeout_ms;     /* of one driver call */
-	struct tenant_rules rules;   /* grace and backoff */
-	int64_t verify_interval_ms;  /* each tenant is verified once in it; 0 = never */
-	const char *const *reserved; /* more reserved appids (config) */
+	unsigned budget;	      /* calls at once per region and resource, 1..64 */
+	int64_t call_timeout_ms;      /* of one driver call */
+	struct tenant_rules rules;    /* grace and backoff */
+	struct budget_limits budgets; /* of each region */
+	int64_t verify_interval_ms;   /* each tenant is verified once in it; 0 = never */
+	const char *const *reserved;  /* more reserved appids (config) */
 	size_t reserved_count;
 };
 
@@ -109,6 +111,63 @@ enum td_rc engine_view_load(struct engine *e, struct store_read *r, const char *
 			    struct tenant_view *ret_view,
 			    struct td_err *reterr) TD_MUST_CHECK;
 
+/* ---- brakes ---- */
+
+/* The mode of a tenant as a whole, without those of its resources; for lists. */
+enum td_rc engine_mode(struct engine *e, struct store_read *r, const char *appid,
+		       const char *region, enum rec_mode *ret_mode,
+		       struct td_err *reterr) TD_MUST_CHECK;
+/* Somebody has set or ended a mode, or approved: everybody who waits is looked at. After the
+ * commit. */
+void engine_brakes_changed(struct engine *e);
+/* Is a region of that name configured? */
+bool engine_region_known(const struct engine *e, const char *region);
+/* The time that modes and budgets go by: base/wall.h. */
+int64_t engine_believed_ms(struct engine *e);
+
+struct engine_budget_state {
+	const char *region; /* borrowed from the engine */
+	int64_t stopped_ms; /* since when; 0: not stopped */
+	enum rec_destroy stopped_by;
+	struct engine_budget_line {
+		uint32_t limit; /* per hour; 0: none, and nothing is counted */
+		uint32_t spent; /* in the last hour */
+		uint32_t extra; /* approved besides, and left */
+	} line[REC_DESTROY_COUNT];
+};
+/* All regions; at most max, returns how many there are. `r` is a snapshot of the caller's. */
+enum td_rc engine_budgets(struct engine *e, struct store_read *r,
+			  struct engine_budget_state *out, size_t max, size_t *ret_count,
+			  struct td_err *reterr) TD_MUST_CHECK;
+/* Puts an approval (budget_approve) into a commit, on the condition that nobody changed the
+ * budget meanwhile, and tells what it comes to. TD_NOT_FOUND: no such region. */
+enum td_rc engine_approve(struct engine *e, struct store_read *r, const char *region,
+			  uint32_t count, struct store_commit *c,
+			  struct engine_budget_state *ret_state,
+			  struct td_err *reterr) TD_MUST_CHECK;
+
+/* What would be done for a tenant now, whatever its pauses after failures. */
+enum engine_held { ENGINE_NOT_HELD, ENGINE_HELD_MODE, ENGINE_HELD_BUDGET };
+struct engine_plan_row {
+	enum drv_resource resource;
+	const char *action; /* "look", "make", "change", "repair", "close", "remove"; or
+			     * "running": a call is under way */
+	char why[REC_TEXT_SIZE];
+	unsigned buckets_removed;
+	bool destroys;
+	enum engine_held held; /* what keeps it from being done */
+};
+struct engine_plan {
+	struct tenant_view v; /* without buckets */
+	size_t count;
+	struct engine_plan_row row[DRV_RESOURCE_COUNT];
+};
+/* Records nothing. TD_NOT_FOUND, TD_APPID_RETIRED. End it with engine_plan_done. */
+enum td_rc engine_plan_load(struct engine *e, struct store_read *r, const char *appid,
+			    struct engine_plan *ret_plan,
+			    struct td_err *reterr) TD_MUST_CHECK;
+void engine_plan_done(struct engine_plan *p);
+
 struct engine_backend_state {
 	const char *region;
 	enum drv_resource resource;
@@ -128,5 +187,7 @@ struct engine_stats {
 			  * ENGINE_STUCK_AFTER times in a row */
 	uint64_t by_phase[REC_DELETED + 1]; /* counted from the store, at most 10 s old */
 	uint64_t steps, actions, conflicts, retries, verified, drifts;
+	uint64_t held;	      /* calls that the gate refused */
+	uint64_t revocations; /* calls that closed the access of suspended tenants */
 };
 void engine_stats(struct engine *e, struct engine_stats *ret_stats);

@@ -1,6 +1,7 @@
 /*
- * The gate: every driver call passes here. Today it counts, times and logs; modes and
- * budgets for destructive verbs have their place in this one function.
+ * The gate: every driver call passes here. It is the last line of the brakes: the stepper
+ * gives no action that a mode or an empty budget holds back, but one that was queued before
+ * somebody set a hold, or that a bug let through, is refused here, on what is recorded now.
  */
 #include "internal.h"
 
@@ -52,18 +53,38 @@ account(struct engine *e, struct backend *b, enum td_rc rc, int64_t took_ms)
 	pthread_mutex_unlock(&b->lock);
 }
 
-enum td_rc
-gate_call(struct engine *e, struct backend *b, enum tenant_verb verb,
-	  struct drv_call *call, struct drv_result *result, struct td_err *reterr)
+static enum td_rc
+look(struct engine *e, const struct gate_call *g, struct td_err *reterr)
 {
+	enum td_rc rc = tenant_gate(g->v, g->action, reterr);
+
+	if (rc == TD_OK)
+		return TD_OK;
+	atomic_fetch_add(&e->held, 1);
+	td_log_err(TD_LOG_INFO,
+		   &(struct td_log_ctx){ .room = "engine", .appid = g->v->appid }, reterr,
+		   "a call is held back at the gate");
+	return rc;
+}
+
+enum td_rc
+gate_call(struct engine *e, struct backend *b, const struct gate_call *g,
+	  struct drv_result *result, struct td_err *reterr)
+{
+	enum td_rc rc = look(e, g, reterr);
 	int64_t began = td_mono_ms(e->env);
 
+	if (rc != TD_OK)
+		return rc;
 	pthread_mutex_lock(&b->lock);
 	b->running++;
 	pthread_mutex_unlock(&b->lock);
-	call->deadline_mono_ms = began + e->call_timeout_ms;
-	enum td_rc rc = call_driver(b->driver, verb, call, result, reterr);
+	g->call->deadline_mono_ms = began + e->call_timeout_ms;
+	rc = call_driver(b->driver, g->action->verb, g->call, result, reterr);
 	account(e, b, rc, td_mono_ms(e->env) - began);
 	atomic_fetch_add(&e->actions, 1);
+	if (g->action->verb == TENANT_ENSURE && g->action->access == DRV_ACCESS_NONE &&
+	    g->v->rec.suspend)
+		atomic_fetch_add(&e->revocations, 1);
 	return rc;
 }

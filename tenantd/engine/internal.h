@@ -20,11 +20,17 @@
 #define ENGINE_COMMIT_TRIES 32
 #define ENGINE_NUMBER_BLOCK 256
 
+#define EVIEW_BRAKES (3 + DRV_RESOURCE_COUNT)
+
 /* A tenant's view with what the commit needs besides. */
 struct eview {
 	struct tenant_view v;
 	bool has_datakey;
 	struct rec_datakey datakey;
+	/* Of the modes of daemon, region, tenant and each resource, for the commit. */
+	uint64_t brake_version[EVIEW_BRAKES];
+	struct rec_budget budget; /* of its region */
+	uint64_t budget_version;
 	/* as loaded, to count phases by difference */
 	bool was_there;
 	uint8_t phase_before;
@@ -84,6 +90,7 @@ struct engine {
 	char default_region[REC_REGION_SIZE];
 	int64_t call_timeout_ms;
 	struct tenant_rules rules;
+	struct budget_limits budgets;
 	int64_t verify_interval_ms;
 	char **reserved;
 	size_t reserved_count;
@@ -110,6 +117,7 @@ struct engine {
 
 	atomic_llong by_phase[REC_DELETED + 1];
 	atomic_ullong steps, actions, conflicts, retries, verified, drifts;
+	atomic_ullong held, revocations;
 
 	/* dispatcher only */
 	int64_t verify_next_mono;
@@ -130,6 +138,7 @@ struct eview_load {
 	size_t limit;	   /* EVIEW_AFTER */
 	int64_t now_ms;	   /* EVIEW_WORK */
 	bool closed;	   /* gather the closed buckets, too: see tenant_closed_note() */
+	bool unbraked;	   /* as if there were no modes and no budgets: to plan */
 };
 void eview_init(struct eview *ev, const char *appid);
 void eview_done(struct eview *ev);
@@ -194,10 +203,31 @@ int64_t engine_probe_due(struct engine *e, int64_t now_mono);
 
 /* ---- gate.c ---- */
 
-/* The one function that every driver call of the engine goes through. */
-enum td_rc gate_call(struct engine *e, struct backend *b, enum tenant_verb verb,
-		     struct drv_call *call, struct drv_result *result,
-		     struct td_err *reterr) TD_MUST_CHECK;
+/*
+ * The one function that every driver call of the engine goes through. `v` is a view loaded
+ * just now, with the buckets that the action removes. TD_HELD: a brake is on, and the driver
+ * was not called (see tenant_gate).
+ */
+struct gate_call {
+	const struct tenant_view *v;
+	const struct tenant_action *action;
+	struct drv_call *call; /* its deadline is set here */
+};
+enum td_rc gate_call(struct engine *e, struct backend *b, const struct gate_call *g,
+		     struct drv_result *result, struct td_err *reterr) TD_MUST_CHECK;
+
+/* ---- brake.c ---- */
+
+/* Modes and budget into a view whose head is loaded. */
+enum td_rc eview_load_brakes(struct engine *e, struct store_read *r, struct eview *ev,
+			     struct td_err *reterr) TD_MUST_CHECK;
+/* The commit holds only while the modes are those that were loaded; what it charges to the
+ * budget is put, on the same condition. `buf` is empty, before and after. */
+enum td_rc eview_commit_brakes(struct engine *e, const struct eview *ev,
+			       struct store_commit *c, struct td_buf *buf,
+			       struct td_err *reterr) TD_MUST_CHECK;
+/* After it: a stop is told, loudly. */
+void eview_brakes_committed(const struct eview *ev);
 
 /* ---- numbers.c ---- */
 enum td_rc engine_number_next(struct engine *e, uint64_t *ret_number,

@@ -94,6 +94,21 @@ load(struct job *j, enum eview_buckets buckets, struct eview *ev,
 	return rc;
 }
 
+/* The named buckets of the action, whatever work they have. */
+static enum td_rc
+load_action_buckets(struct job *j, struct store_read *rd, struct eview *ev,
+		    struct td_err *reterr)
+{
+	enum td_rc rc = TD_OK;
+
+	for (size_t i = 0; rc == TD_OK && i < j->action->bucket_count; i++)
+		rc = eview_load_bucket(rd, ev, j->action->buckets[i].name, reterr);
+	for (size_t i = 0;
+	     rc == TD_OK && j->action->reclose && i < j->action->closed.count; i++)
+		rc = eview_load_bucket(rd, ev, j->action->closed.bucket[i].name, reterr);
+	return rc;
+}
+
 static enum td_rc
 call(struct job *j, struct drv_result *result, struct td_err *reterr)
 {
@@ -105,9 +120,11 @@ call(struct job *j, struct drv_result *result, struct td_err *reterr)
 
 	if (rc != TD_OK)
 		return rc;
+	rc = load_action_buckets(j, rd, &ev, reterr);
 	store_read_end(rd);
 	memset(slots, 0, sizeof(slots));
-	rc = open_secrets(j, &ev, slots, reterr);
+	if (rc == TD_OK)
+		rc = open_secrets(j, &ev, slots, reterr);
 	if (rc == TD_OK) {
 		struct drv_call c = { .appid = j->appid,
 				      .instance_id = store_instance_id(j->e->store),
@@ -124,7 +141,9 @@ call(struct job *j, struct drv_result *result, struct td_err *reterr)
 				      .closed_count = a->closed.count,
 				      .reclose = a->reclose,
 				      .volume_bytes = a->volume_bytes };
-		rc = gate_call(j->e, j->b, a->verb, &c, result, reterr);
+		rc = gate_call(j->e, j->b,
+			       &(struct gate_call){ .v = &ev.v, .action = a, .call = &c },
+			       result, reterr);
 	}
 	eview_done(&ev);
 	return rc;
@@ -135,21 +154,6 @@ struct outcome {
 	struct drv_result result;
 	struct td_err err;
 };
-
-/* The named buckets of the action, whatever work they have. */
-static enum td_rc
-load_action_buckets(struct job *j, struct store_read *rd, struct eview *ev,
-		    struct td_err *reterr)
-{
-	enum td_rc rc = TD_OK;
-
-	for (size_t i = 0; rc == TD_OK && i < j->action->bucket_count; i++)
-		rc = eview_load_bucket(rd, ev, j->action->buckets[i].name, reterr);
-	for (size_t i = 0;
-	     rc == TD_OK && j->action->reclose && i < j->action->closed.count; i++)
-		rc = eview_load_bucket(rd, ev, j->action->closed.bucket[i].name, reterr);
-	return rc;
-}
 
 static enum td_rc
 apply_once(struct job *j, const struct outcome *o, struct td_err *reterr)
@@ -214,7 +218,7 @@ log_failure(const struct job *j, const struct outcome *o)
 		td_log(TD_LOG_WARN, &ctx, "%s: drift found: %s %s",
 		       tenant_resource_text(j->action->resource), o->result.reason,
 		       o->result.message);
-	if (o->rc != TD_OK)
+	if (o->rc != TD_OK && o->rc != TD_HELD) /* that was told at the gate */
 		td_log_err(TD_LOG_WARN, &ctx, &o->err, "%s of %s failed",
 			   verbs[j->action->verb],
 			   tenant_resource_text(j->action->resource));

@@ -254,6 +254,8 @@ eview_load(struct engine *e, struct store_read *rd, const struct eview_load *how
 
 	enum td_rc rc = load_head(e, rd, ret_ev, reterr);
 
+	if (rc == TD_OK && ret_ev->v.exists && !how->unbraked)
+		rc = eview_load_brakes(e, rd, ret_ev, reterr);
 	for (int r = 0; rc == TD_OK && ret_ev->v.exists && r < DRV_RESOURCE_COUNT; r++)
 		rc = load_part(rd, ret_ev, (enum drv_resource)r, reterr);
 	if (rc == TD_OK && ret_ev->v.exists) {
@@ -264,6 +266,23 @@ eview_load(struct engine *e, struct store_read *rd, const struct eview_load *how
 		eview_done(ret_ev);
 		return td_err_prefix(reterr, "tenant %s", how->appid);
 	}
+	return TD_OK;
+}
+
+/* The stepper knows what it would do if the region were not stopped. */
+static enum td_rc
+note_budget_waits(struct engine *e, struct store_read *rd, struct tenant_view *v,
+		  struct td_err *reterr)
+{
+	struct engine_plan plan;
+	enum td_rc rc = engine_plan_load(e, rd, v->appid, &plan, reterr);
+
+	if (rc != TD_OK)
+		return rc;
+	for (size_t i = 0; i < plan.count; i++)
+		if (plan.row[i].held == ENGINE_HELD_BUDGET)
+			v->part[plan.row[i].resource].budget_waits = true;
+	engine_plan_done(&plan);
 	return TD_OK;
 }
 
@@ -287,6 +306,12 @@ engine_view_load(struct engine *e, struct store_read *rd, const char *appid,
 		rc = td_err_set(reterr, TD_APPID_RETIRED, "%s has a tombstone", appid);
 	else if (!ev.v.exists)
 		rc = td_err_set(reterr, TD_NOT_FOUND, "no tenant %s", appid);
+	if (rc != TD_OK) {
+		eview_done(&ev);
+		return rc;
+	}
+	if (ev.v.budget.stopped && ev.v.pending)
+		rc = note_budget_waits(e, rd, &ev.v, reterr);
 	if (rc != TD_OK) {
 		eview_done(&ev);
 		return rc;

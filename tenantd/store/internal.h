@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define STORE_SCHEMA 2
+#define STORE_SCHEMA 3
 #define STORE_INSTANCE_LEN 32
 #define STORE_WATCHERS_MAX 16
 /* One transaction takes at most so many commits and so many bytes of them. */

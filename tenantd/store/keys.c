@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+_Static_assert(REC_REGION_SIZE == DRV_APPID_SIZE, "scopes are named by either");
+
 size_t
 rec_key_appid(const char *appid, unsigned char out[STORE_KEY_MAX])
 {
@@ -88,6 +90,48 @@ rec_key_token_tenant(const char *appid, const char *token_id,
 		     unsigned char out[STORE_KEY_MAX])
 {
 	return key_text(appid, token_id, out);
+}
+
+size_t
+rec_key_brake(enum rec_scope kind, const char *name, unsigned char out[STORE_KEY_MAX])
+{
+	static const char *const kinds[] = { "daemon", "region/", "tenant/" };
+	size_t n = strlen(kinds[kind]);
+	size_t len = strnlen(name, DRV_APPID_SIZE);
+
+	memcpy(out, kinds[kind], n);
+	if (kind == REC_SCOPE_DAEMON)
+		return n;
+	if (len == 0 || len >= DRV_APPID_SIZE)
+		return 0;
+	memcpy(out + n, name, len);
+	return n + len;
+}
+
+size_t
+rec_key_brake_resource(const char *appid, enum drv_resource r,
+		       unsigned char out[STORE_KEY_MAX])
+{
+	static const char *const names[] = { "/object", "/database", "/volume" };
+	size_t n = rec_key_brake(REC_SCOPE_TENANT, appid, out);
+	size_t len;
+
+	if (n == 0 || (unsigned)r >= DRV_RESOURCE_COUNT)
+		return 0;
+	len = strlen(names[r]);
+	memcpy(out + n, names[r], len);
+	return n + len;
+}
+
+size_t
+rec_key_region(const char *region, unsigned char out[STORE_KEY_MAX])
+{
+	size_t len = strnlen(region, REC_REGION_SIZE);
+
+	if (len == 0 || len >= REC_REGION_SIZE)
+		return 0;
+	memcpy(out, region, len);
+	return len;
 }
 
 #define LOWER_DIGITS "abcdefghijklmnopqrstuvwxyz0123456789"

@@ -251,3 +251,34 @@ static const struct codec_field audit_fields[] = {
 };
 #undef T
 DEFINE_CODEC(audit, NULL)
+
+#define T struct rec_brake
+static const struct codec_field brake_fields[] = {
+	FORMAT_FIELD(1),
+	U8_FIELD(T, mode, REC_OBSERVE, REC_HOLD),
+	STR_FIELD(T, reason, CODEC_TEXT),
+	TIME_FIELD(T, since_ms),
+	TIME_FIELD(T, expires_ms),
+	STR_FIELD(T, set_by, CODEC_NAME),
+};
+#undef T
+DEFINE_CODEC(brake, NULL)
+
+static const struct codec_field spent_fields[] = {
+	{ .kind = CODEC_U32, .max = UINT32_MAX },
+};
+static const struct codec_field budget_line_fields[] = {
+	EACH_FIELD(struct rec_budget_line, spent, spent_fields),
+	U32_FIELD(struct rec_budget_line, extra, UINT32_MAX),
+};
+#define T struct rec_budget
+static const struct codec_field budget_fields[] = {
+	FORMAT_FIELD(1),
+	U64_FIELD(T, slot),
+	EACH_FIELD(T, line, budget_line_fields),
+	TIME_FIELD(T, extra_until_ms),
+	TIME_FIELD(T, stopped_ms),
+	U8_FIELD(T, stopped_by, 0, REC_DESTROY_COUNT - 1),
+};
+#undef T
+DEFINE_CODEC(budget, NULL)

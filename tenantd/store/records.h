@@ -19,6 +19,7 @@
 #define REC_LABEL_BYTES 1024 /* all keys and values together */
 #define REC_TEXT_SIZE 120
 #define REC_MODE_REASON_SIZE 80
+#define REC_SCOPE_SIZE 64     /* "tenant/", an appid, "/database" */
 #define REC_BUCKETS_MAX 10000 /* per tenant */
 
 enum rec_phase {
@@ -51,10 +52,10 @@ struct rec_tenant {
 	uint8_t deletion_protection; /* 0 or 1 */
 	uint8_t suspend;	     /* 1: the operator wants it suspended */
 	uint8_t phase;		     /* enum rec_phase */
-	uint8_t mode;		     /* enum rec_mode */
+	uint8_t mode; /* this and the next two are not used: see rec_brake */
 	char mode_reason[REC_MODE_REASON_SIZE];
-	int64_t mode_expires_ms; /* 0: never */
-	uint64_t generation;	 /* of the spec, from 1 */
+	int64_t mode_expires_ms;
+	uint64_t generation; /* of the spec, from 1 */
 	uint64_t observed_generation;
 	int64_t created_ms;
 	int64_t delete_asked_ms; /* 0: not being deleted */
@@ -180,6 +181,37 @@ struct rec_token {
 	char created_by[17];
 };
 
+/* A mode that somebody set; manage has no record. The key is the scope: "daemon",
+ * "region/NAME", "tenant/APPID" or "tenant/APPID/RESOURCE". */
+struct rec_brake {
+	uint8_t mode; /* REC_OBSERVE or REC_HOLD */
+	char reason[REC_MODE_REASON_SIZE];
+	int64_t since_ms;
+	int64_t expires_ms; /* believed time (base/wall.h); 0: never */
+	char set_by[17];    /* token id */
+};
+
+/* What cannot be undone, or cuts somebody off, and so has a budget per region and hour. */
+enum rec_destroy {
+	REC_CLOSE,  /* the access of a tenant that is being deleted is closed */
+	REC_REMOVE, /* the removal of a tenant's data begins */
+	REC_REMOVE_BUCKET,
+	REC_DESTROY_COUNT
+};
+#define REC_BUDGET_SLOTS 13
+#define REC_BUDGET_SLOT_MS (5 * 60 * 1000)
+struct rec_budget_line {
+	uint32_t spent[REC_BUDGET_SLOTS]; /* a ring, by the slot's number */
+	uint32_t extra;			  /* approved besides, and not spent yet */
+};
+struct rec_budget {
+	uint64_t slot; /* number of the newest slot: believed time / REC_BUDGET_SLOT_MS */
+	struct rec_budget_line line[REC_DESTROY_COUNT];
+	int64_t extra_until_ms;
+	int64_t stopped_ms; /* since when nothing destructive begins; 0: it is not stopped */
+	uint8_t stopped_by; /* enum rec_destroy: whose budget was spent */
+};
+
 /* One credential document; stored in chunks, sealed (see seal.h). The head, in front of
  * chunk 0, is readable without the key: the hot path decides by it. It has a copy of the
  * wrapped data key, so that one record is all that a read needs. */
@@ -242,7 +274,18 @@ size_t rec_key_credential(const char *appid, uint8_t chunk,
 /* For STORE_TOKEN_TENANT. */
 size_t rec_key_token_tenant(const char *appid, const char *token_id,
 			    unsigned char out[STORE_KEY_MAX]);
-/* `appid NUL`: the prefix of all keys above but the first. */
+/* For STORE_BRAKE: "daemon" with kind REC_SCOPE_DAEMON, whose name is not looked at; also
+ * as a text, since it is printable. */
+enum rec_scope { REC_SCOPE_DAEMON, REC_SCOPE_REGION, REC_SCOPE_TENANT };
+size_t rec_key_brake(enum rec_scope kind, const char *name,
+		     unsigned char out[STORE_KEY_MAX]);
+/* The same for one resource of a tenant. */
+size_t rec_key_brake_resource(const char *appid, enum drv_resource r,
+			      unsigned char out[STORE_KEY_MAX]);
+/* For STORE_BUDGET. */
+size_t rec_key_region(const char *region, unsigned char out[STORE_KEY_MAX]);
+/* `appid NUL`: the prefix of all keys above that take an appid and are not brakes, but the
+ * first. */
 size_t rec_key_prefix(const char *appid, unsigned char out[STORE_KEY_MAX]);
 
 /* ---- codecs ----
@@ -267,6 +310,8 @@ REC_CODEC(token);
 REC_CODEC(cred_head);
 REC_CODEC(cred);
 REC_CODEC(audit);
+REC_CODEC(brake);
+REC_CODEC(budget);
 
 /* `^[a-z][a-z0-9]{5,15}$` */
 bool rec_appid_new_ok(const char *appid);

@@ -7,6 +7,8 @@
  * neither is given twice after the highest one was deleted.
  * Schema 2: bucket and resource records are of format 2: whether access to a bucket that
  * is being purged is closed.
+ * Schema 3: the tables `brake` and `budget`. What they hold must not be passed over by a
+ * tenantd that does not know them, so it is refused by the number.
  */
 #include "internal.h"
 #include "records.h"
@@ -25,6 +27,7 @@ static const char *const control_tables[STORE_TABLE_COUNT] = {
 	[STORE_PENDING] = "pending",   [STORE_TOMBSTONE] = "tombstone",
 	[STORE_TOKEN] = "token",       [STORE_TOKEN_ID] = "token_id",
 	[STORE_AUDIT] = "audit",       [STORE_TOKEN_TENANT] = "token_tenant",
+	[STORE_BRAKE] = "brake",       [STORE_BUDGET] = "budget",
 };
 
 enum td_rc
@@ -261,9 +264,20 @@ upgrade_1(struct env *e, MDB_txn *txn, struct td_err *reterr)
 	return m == MDB_NOTFOUND ? TD_OK : env_error(m, "bucket", reterr);
 }
 
+/* Tables that are missing are made before any upgrade runs. */
+static enum td_rc
+upgrade_2(struct env *e, MDB_txn *txn, struct td_err *reterr)
+{
+	(void)e;
+	(void)txn;
+	(void)reterr;
+	return TD_OK;
+}
+
 static const env_upgrade_fn upgrades[STORE_SCHEMA] = {
 	[0] = upgrade_0,
 	[1] = upgrade_1,
+	[2] = upgrade_2,
 };
 
 const struct env_layout store_control_layout = {

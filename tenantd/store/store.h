@@ -45,6 +45,8 @@ enum store_table {
 	STORE_TOKEN_ID,	  /* token id (16 hex) -> SHA-256 of the token */
 	STORE_AUDIT,	  /* sequence, 8 bytes big-endian */
 	STORE_TOKEN_TENANT, /* appid NUL token id -> SHA-256: tokens that go with a tenant */
+	STORE_BRAKE,	    /* scope: modes other than manage */
+	STORE_BUDGET,	    /* region: what was destroyed in the last hour */
 	STORE_TABLE_COUNT
 };
 

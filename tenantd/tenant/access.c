@@ -68,7 +68,8 @@ tenant_removing(const struct tenant_view *v, int64_t now_ms)
 {
 	if (v->rec.phase != REC_DELETING)
 		return false;
-	return tenant_believed(v, now_ms) >= v->rec.delete_due_ms ||
+	return (tenant_believed(v, now_ms) >= v->rec.delete_due_ms &&
+		!tenant_put_off(v)) ||
 	       tenant_remove_begun(v);
 }
 

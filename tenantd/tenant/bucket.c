@@ -6,7 +6,7 @@
  * shall go. A CLAIMING one that shall go keeps its state, because whether it is ours is not
  * known, and has remove_due_ms set.
  *
- * remove_due_ms: 0 = stays; REMOVE_BEGUN = its removal may have begun, no way back.
+ * remove_due_ms: 0 = stays; TENANT_REMOVE_BEGUN = its removal may have begun, no way back.
  *
  * While the tenant is suspended nothing is made for it: NEW buckets wait for the resume.
  * What may exist is made private, whatever its state.
@@ -64,7 +64,9 @@ tenant_bucket_remove_now(const struct tenant_view *v, const struct rec_bucket *b
 {
 	if (tenant_removing(v, now_ms))
 		return b->state != REC_BUCKET_NEW && b->state != REC_BUCKET_FOREIGN;
-	return tenant_bucket_leaving(b) && b->remove_due_ms <= tenant_believed(v, now_ms);
+	return tenant_bucket_leaving(b) &&
+	       b->remove_due_ms <= tenant_believed(v, now_ms) &&
+	       !tenant_bucket_put_off(v, b);
 }
 
 bool
@@ -142,6 +144,9 @@ tenant_bucket_scan(struct tenant_view *v, const struct rec_bucket *b, int64_t no
 	if (tenant_bucket_leaving(b) && b->remove_due_ms > tenant_believed(v, now_ms) &&
 	    (v->bucket_due_ms == 0 || b->remove_due_ms < v->bucket_due_ms))
 		v->bucket_due_ms = b->remove_due_ms;
+	if (tenant_bucket_leaving(b) && b->remove_due_ms <= tenant_believed(v, now_ms) &&
+	    tenant_bucket_put_off(v, b))
+		v->bucket_put_off = true;
 	return tenant_bucket_work(v, b, now_ms);
 }
 

@@ -44,7 +44,8 @@ all_gone(const struct tenant_view *v)
 static bool
 at_rest(const struct tenant_view *v)
 {
-	if (!tenant_settled(v) || v->bucket_due_ms != 0 || v->buckets_more)
+	if (!tenant_settled(v) || v->bucket_due_ms != 0 || v->bucket_put_off ||
+	    v->buckets_more)
 		return false;
 	for (unsigned r = 0; r < DRV_RESOURCE_COUNT; r++) {
 		const struct tenant_part *p = &v->part[r];

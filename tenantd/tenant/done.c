@@ -186,7 +186,8 @@ part_absent(struct outcome *o)
 	struct tenant_part *p = o->p;
 	enum drv_resource r = o->a->resource;
 
-	if (!p->wanted || tenant_access(v, r) == DRV_ACCESS_NONE)
+	if (!p->wanted || tenant_access(v, r) == DRV_ACCESS_NONE ||
+	    p->brake.mode != REC_MANAGE)
 		return; /* asked otherwise meanwhile */
 	for (size_t i = 0; r == DRV_OBJECT && i < v->bucket_len; i++)
 		if (v->buckets[i].rec.state == REC_BUCKET_NEW)
@@ -482,6 +483,13 @@ tenant_done(struct tenant_view *v, const struct tenant_action *action, enum td_r
 	if (rc == TD_OK && result->presence == DRV_FOREIGN &&
 	    action->verb != TENANT_OBSERVE)
 		rc = TD_FOREIGN;
+	if (rc == TD_HELD) {
+		/* Not tried. It goes on when the brake is off. */
+		if (action->verb != TENANT_OBSERVE)
+			tenant_part_failed(v, o.p, TENANT_BACKOFF, now_ms);
+		tenant_conclude(v, TENANT_SETTLE_KEEP, now_ms);
+		return;
+	}
 	switch (action->verb) {
 	case TENANT_OBSERVE:
 		if (rc == TD_OK)

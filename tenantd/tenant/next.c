@@ -11,6 +11,9 @@
  * some time later. That is harmless to an ENSURE, which is idempotent and goes on; but what
  * is removed might come back, so removals wait until nothing can come late any more.
  *
+ * What a mode holds back is left out, with its intent; see brake.c. What destroys something is
+ * charged to the region's budget when it begins, and not begun when there is no room.
+ *
  * Which buckets are closed comes before all but the access itself: a purge promises that
  * nobody reaches the bucket from now on (closed.c).
  *
@@ -26,10 +29,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REMOVE_BEGUN 1 /* see bucket.c */
-
 enum choice_kind {
 	CHOOSE_NOTHING,
+	CHOOSE_CLAIM, /* OBSERVE: is the name free, so that it may be made? */
 	CHOOSE_OBSERVE,
 	CHOOSE_VERIFY,
 	CHOOSE_ENSURE,
@@ -157,7 +159,7 @@ choose_claimed(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 		 * the new one. */
 		int64_t quiet = tenant_part_quiet_at(v, p, now_ms);
 
-		return choose(CHOOSE_OBSERVE, quiet > retry ? quiet : retry);
+		return choose(CHOOSE_CLAIM, quiet > retry ? quiet : retry);
 	}
 	if (sum.sendable)
 		return choose(CHOOSE_ENSURE, retry);
@@ -200,7 +202,7 @@ choose_part(const struct tenant_view *v, enum drv_resource r, int64_t now_ms)
 	if (tenant_access(v, r) ==
 	    DRV_ACCESS_NONE) /* nothing is made for a suspended one */
 		return choose(CHOOSE_NOTHING, INT64_MAX);
-	return choose(CHOOSE_OBSERVE, retry);
+	return choose(CHOOSE_CLAIM, retry);
 }
 
 /* ---- recording ---- */
@@ -349,12 +351,14 @@ add_ensured(struct tenant_view *v, struct tenant_action *a, int64_t now_ms)
 		}
 		if (!quiet || !tenant_bucket_remove_now(v, &b->rec, now_ms))
 			continue;
-		d->remove = true;
-		d->only_if_empty = b->rec.purge == 0;
-		if (b->rec.remove_due_ms != REMOVE_BEGUN) {
-			b->rec.remove_due_ms = REMOVE_BEGUN;
+		if (b->rec.remove_due_ms != TENANT_REMOVE_BEGUN) {
+			if (!tenant_afford(v, REC_REMOVE_BUCKET))
+				continue;
+			b->rec.remove_due_ms = TENANT_REMOVE_BEGUN;
 			b->mark = TENANT_PUT;
 		}
+		d->remove = true;
+		d->only_if_empty = b->rec.purge == 0;
 	}
 }
 
@@ -414,6 +418,34 @@ emit(struct tenant_view *v, enum drv_resource r, enum choice_kind kind, int64_t 
 	return TD_OK;
 }
 
+static bool
+held_back(const struct tenant_view *v, enum drv_resource r, enum choice_kind kind)
+{
+	switch (v->part[r].brake.mode) {
+	case REC_MANAGE:
+		return false;
+	case REC_OBSERVE:
+		if (kind == CHOOSE_OBSERVE || kind == CHOOSE_VERIFY)
+			return false;
+		break;
+	case REC_HOLD:
+		break;
+	}
+	return kind != CHOOSE_ENSURE || !tenant_revoking(v, r);
+}
+
+/* Charges what begins to destroy something. */
+static bool
+may_begin(struct tenant_view *v, enum drv_resource r, enum choice_kind kind)
+{
+	if (kind == CHOOSE_REMOVE && !tenant_remove_begun(v))
+		return tenant_afford(v, REC_REMOVE);
+	if (kind == CHOOSE_ENSURE && v->rec.phase == REC_DELETING &&
+	    ensure_access(v, r) == DRV_ACCESS_NONE && !tenant_close_begun(v))
+		return tenant_afford(v, REC_CLOSE);
+	return true;
+}
+
 static enum td_rc
 step_part(struct tenant_view *v, enum drv_resource r, int64_t now_ms,
 	  struct tenant_step *step)
@@ -426,6 +458,11 @@ step_part(struct tenant_view *v, enum drv_resource r, int64_t now_ms,
 	c = choose_part(v, r, now_ms);
 	wake = c.at_ms;
 
+	if (c.kind != CHOOSE_NOTHING && held_back(v, r, c.kind)) {
+		if (!p->verify || p->brake.mode != REC_OBSERVE || !p->rec.claimed)
+			return TD_OK;
+		c = choose(CHOOSE_VERIFY, now_ms);
+	}
 	if (c.kind != CHOOSE_NOTHING && p->blocked) {
 		/* Whoever closes the circuit looks again; this is the safety net. */
 		wake = now_ms + v->rules.backoff_max_ms;
@@ -436,6 +473,8 @@ step_part(struct tenant_view *v, enum drv_resource r, int64_t now_ms,
 				"The backend does not answer; it is tried again soon.",
 				now_ms);
 	} else if (c.kind != CHOOSE_NOTHING && c.at_ms <= now_ms) {
+		if (!may_begin(v, r, c.kind))
+			return TD_OK;
 		return emit(v, r, c.kind, now_ms, &step->actions[r]);
 	}
 	if (wake <= now_ms) /* nothing to wait for */
@@ -443,6 +482,24 @@ step_part(struct tenant_view *v, enum drv_resource r, int64_t now_ms,
 	if (wake < step->wake_ms)
 		step->wake_ms = wake;
 	return TD_OK;
+}
+
+/* When does the first of the modes end that hold something back? */
+static int64_t
+brakes_end_at(const struct tenant_view *v, int64_t now_ms)
+{
+	int64_t at = INT64_MAX;
+
+	for (unsigned r = 0; r < DRV_RESOURCE_COUNT; r++) {
+		const struct tenant_brake *b = &v->part[r].brake;
+		int64_t end;
+
+		if (b->mode == REC_MANAGE || b->expires_ms == 0)
+			continue;
+		end = tenant_due_at(v, b->expires_ms, now_ms);
+		at = end < at ? end : at;
+	}
+	return at;
 }
 
 enum td_rc
@@ -473,6 +530,11 @@ tenant_next(struct tenant_view *v, int64_t now_ms, struct tenant_step *ret_step,
 		int64_t due = tenant_due_at(v, v->bucket_due_ms, now_ms);
 
 		step.wake_ms = due < step.wake_ms ? due : step.wake_ms;
+	}
+	if (v->want_pending) {
+		int64_t end = brakes_end_at(v, now_ms);
+
+		step.wake_ms = end < step.wake_ms ? end : step.wake_ms;
 	}
 	*ret_step = step;
 	return TD_OK;

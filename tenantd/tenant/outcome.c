@@ -48,7 +48,9 @@ bucket_observed(struct outcome *o, struct tenant_bucket *b, const struct drv_buc
 	switch ((enum rec_bucket_state)b->rec.state) {
 	case REC_BUCKET_NEW:
 	case REC_BUCKET_FOREIGN:
-		if (d->presence == DRV_ABSENT) {
+		if (d->presence == DRV_ABSENT && o->p->brake.mode != REC_MANAGE) {
+			return; /* nothing is begun under a brake */
+		} else if (d->presence == DRV_ABSENT) {
 			bucket_state(o, b, REC_BUCKET_CLAIMING);
 			bucket_message(b, "");
 		} else if (d->presence == DRV_OURS || d->presence == DRV_FOREIGN) {

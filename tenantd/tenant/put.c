@@ -379,7 +379,8 @@ tenant_op_bucket_put(struct tenant_view *v, const struct tenant_put_bucket *b,
 		return rc;
 	}
 	if (tenant_bucket_leaving(&have->rec)) {
-		if (have->rec.remove_due_ms <= tenant_believed(v, now_ms)) {
+		if (have->rec.remove_due_ms == TENANT_REMOVE_BEGUN ||
+		    tenant_bucket_remove_now(v, &have->rec, now_ms)) {
 			tenant_text(ret->code, sizeof(ret->code), "bucket_removing");
 			return td_err_set(reterr, TD_WRONG_PHASE,
 					  "bucket %s is being removed", b->name);

@@ -15,6 +15,8 @@
 
 #include "tenant.h"
 
+#define TENANT_REMOVE_BEGUN 1 /* rec_bucket.remove_due_ms; see bucket.c */
+
 /* ---- parts ---- */
 
 /* Is there anything of this part, or shall there be? */
@@ -98,6 +100,17 @@ int64_t tenant_believed(const struct tenant_view *v, int64_t now_ms);
 /* When to look again at what goes at due_ms. */
 int64_t tenant_due_at(const struct tenant_view *v, int64_t due_ms, int64_t now_ms);
 
+/* ---- brakes ---- */
+
+/* Is the removal of the tenant, if it has not begun, held back as if its time had not come? */
+bool tenant_put_off(const struct tenant_view *v);
+/* Does a call that closes this part belong to a suspend? That no mode holds back. */
+bool tenant_revoking(const struct tenant_view *v, enum drv_resource r);
+/* Has the deletion begun to close the tenant's access, or need it not? */
+bool tenant_close_begun(const struct tenant_view *v);
+/* One more of these in this step: charged, or, when there is no room, a stop. */
+bool tenant_afford(struct tenant_view *v, enum rec_destroy what);
+
 /* ---- the whole ---- */
 
 /* Is this tenant past its grace time: what is left of it is being removed? */
@@ -118,5 +131,4 @@ void tenant_text(char *out, size_t size, const char *text);
 
 /* Bump the generation. Parts not in `affected` (bits 1 << enum drv_resource) that were at
  * the old one are at the new one. */
-#define TENANT_ALL_PARTS ((1U << DRV_RESOURCE_COUNT) - 1)
 void tenant_respec(struct tenant_view *v, unsigned affected);

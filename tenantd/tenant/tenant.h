@@ -25,6 +25,8 @@
 
 #define TENANT_WORK_BUCKETS DRV_BUCKETS_PER_CALL
 
+struct tenant_action;
+
 /* What the commit must do with a record of the view. */
 enum tenant_mark { TENANT_CLEAN, TENANT_PUT, TENANT_DEL };
 
@@ -45,6 +47,23 @@ struct tenant_bucket {
 	struct rec_bucket rec;
 };
 
+/* A mode in force, and whose it is; zeroed: manage. */
+struct tenant_brake {
+	enum rec_mode mode;
+	char scope[REC_SCOPE_SIZE]; /* "daemon", "region/default", "tenant/abc123" ... */
+	char reason[REC_MODE_REASON_SIZE];
+	int64_t since_ms;
+	int64_t expires_ms; /* believed time; 0: never */
+};
+
+/* What may be destroyed in the tenant's region now; zeroed: anything. */
+struct tenant_budget {
+	bool stopped; /* nothing destructive begins until somebody approves */
+	bool limited[REC_DESTROY_COUNT];
+	uint32_t room[REC_DESTROY_COUNT]; /* of limited ones: how many may still begin */
+	int64_t stopped_ms;
+};
+
 struct tenant_part { /* one resource */
 	/* The plan has it, and so has the region; filled by the caller, for a PUT from the
 	 * plan that it asks for. */
@@ -62,6 +81,9 @@ struct tenant_part { /* one resource */
 	bool blocked; /* the backend's circuit is open: give no action */
 	bool kick;    /* try now, whatever due_ms says */
 	bool verify;  /* look for drift although settled */
+	/* The strictest mode that covers it; see tenant_brake_note(). */
+	struct tenant_brake brake;
+	bool budget_waits; /* for showing: something of it waits for an approval */
 };
 
 /* Buckets that nobody may reach any more, in name order; see closed.c. */
@@ -97,10 +119,20 @@ struct tenant_view {
 	/* Gathered by tenant_bucket_scan() over the buckets of a view for the stepper: */
 	int64_t bucket_due_ms; /* earliest removal that only waits for its time; 0: none */
 	uint32_t bucket_foreign; /* buckets that are somebody else's */
-	bool pending;		 /* recorded in STORE_PENDING (loaded) */
-	bool want_pending;	 /* the commit makes it so */
-	bool publish;		 /* the commit renews the credential document */
-	bool unpublish;		 /* the commit removes it */
+	bool bucket_put_off; /* a removal whose time has come is held back by a brake */
+	/* From the caller, before buckets are scanned: the mode of the tenant as a whole, and
+	 * the budget of its region. */
+	struct tenant_brake brake;
+	struct tenant_budget budget;
+	/* For the caller, set by tenant_next: what the commit charges to that budget, and
+	 * whether the region is to be stopped because something found no room in it. */
+	uint32_t charge[REC_DESTROY_COUNT];
+	bool stop;
+	enum rec_destroy stop_by;
+	bool pending;	   /* recorded in STORE_PENDING (loaded) */
+	bool want_pending; /* the commit makes it so */
+	bool publish;	   /* the commit renews the credential document */
+	bool unpublish;	   /* the commit removes it */
 	/* from the caller's configuration */
 	struct tenant_rules {
 		int64_t delete_grace_ms;
@@ -163,6 +195,8 @@ bool tenant_bucket_leaving(const struct rec_bucket *b);
 bool tenant_bucket_shut(const struct rec_bucket *b);
 /* Shut, and seen to be so on the backend: no slot and nobody anonymous reaches it. */
 bool tenant_bucket_closed(const struct rec_bucket *b);
+/* Is its removal held back by a brake on its own (and not by the tenant's deletion)? */
+bool tenant_bucket_put_off(const struct tenant_view *v, const struct rec_bucket *b);
 /* It was to go and stayed, because it holds objects; true until the next wish about it (see
  * tenant_op_bucket_delete). */
 bool tenant_bucket_refused(const struct rec_bucket *b);
@@ -170,6 +204,31 @@ bool tenant_bucket_refused(const struct rec_bucket *b);
 bool tenant_settled(const struct tenant_view *v);
 /* Limits of the tenant: its plan's, overridden by its own. */
 struct plan_limits tenant_limits(const struct tenant_view *v);
+
+/* ---- brakes ---- */
+
+/*
+ * A mode that covers these parts (bits 1 << enum drv_resource), or the whole tenant with
+ * TENANT_ALL_PARTS: the strictest one that has not expired by the believed time counts.
+ * v->ahead_ms must be set. scope: the record's key as text.
+ */
+#define TENANT_ALL_PARTS ((1U << DRV_RESOURCE_COUNT) - 1)
+void tenant_brake_note(struct tenant_view *v, unsigned parts, const char *scope,
+		       const struct rec_brake *rec, int64_t now_ms);
+/* Is it over, by the believed time? */
+bool tenant_brake_expired(const struct rec_brake *rec, int64_t believed_ms);
+/* Is it under the mode observe, and there? Then drift is looked for although it may not be
+ * settled: what was found does not get repaired, and must not hide the next. */
+bool tenant_observed(const struct tenant_view *v);
+/*
+ * The last look before a driver is called, on a fresh view that holds the buckets which the
+ * action removes: TD_HELD when a mode covers it, and when it destroys something that no
+ * commit has charged to the budget. Cutting off a suspended tenant is always let through.
+ */
+enum td_rc tenant_gate(const struct tenant_view *v, const struct tenant_action *a,
+		       struct td_err *reterr) TD_MUST_CHECK;
+/* Does it destroy something, so that it belongs to a budget? */
+bool tenant_action_destroys(const struct tenant_view *v, const struct tenant_action *a);
 
 /* ---- the stepper ---- */
 
@@ -299,3 +358,7 @@ const char *tenant_mode_text(enum drv_bucket_mode m);
 bool tenant_mode_parse(const char *text, enum drv_bucket_mode *ret_mode);
 const char *tenant_resource_text(enum drv_resource r);
 const char *tenant_condition_text(enum rec_condition c);
+const char *tenant_brake_text(enum rec_mode m); /* "manage", "observe", "hold" */
+bool tenant_brake_parse(const char *text, enum rec_mode *ret_mode);
+const char *
+tenant_destroy_text(enum rec_destroy d); /* "close", "remove", "remove-bucket" */

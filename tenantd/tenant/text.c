@@ -25,6 +25,16 @@ static const char *const conditions[REC_COND_COUNT] = {
 	[REC_COND_DRIFTED] = "Drifted", [REC_COND_UNREACHABLE] = "Unreachable",
 	[REC_COND_FOREIGN] = "Foreign",
 };
+static const char *const brakes[] = {
+	[REC_MANAGE] = "manage",
+	[REC_OBSERVE] = "observe",
+	[REC_HOLD] = "hold",
+};
+static const char *const destructions[REC_DESTROY_COUNT] = {
+	[REC_CLOSE] = "close",
+	[REC_REMOVE] = "remove",
+	[REC_REMOVE_BUCKET] = "remove-bucket",
+};
 #define WORD(table, i)                                                                   \
 	((size_t)(i) < sizeof(table) / sizeof(*(table)) ? (table)[(size_t)(i)] : NULL)
 
@@ -62,4 +72,28 @@ const char *
 tenant_condition_text(enum rec_condition c)
 {
 	return WORD(conditions, c);
+}
+
+const char *
+tenant_brake_text(enum rec_mode m)
+{
+	return WORD(brakes, m);
+}
+
+bool
+tenant_brake_parse(const char *text, enum rec_mode *ret_mode)
+{
+	for (size_t i = 0; i < sizeof(brakes) / sizeof(*brakes); i++) {
+		if (strcmp(text, brakes[i]) == 0) {
+			*ret_mode = (enum rec_mode)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *
+tenant_destroy_text(enum rec_destroy d)
+{
+	return WORD(destructions, d);
 }

@@ -44,7 +44,7 @@ part_dirty(const struct tenant_part *p)
 bool
 tenant_view_dirty(const struct tenant_view *v)
 {
-	if (v->mark != TENANT_CLEAN || v->publish || v->unpublish ||
+	if (v->mark != TENANT_CLEAN || v->publish || v->unpublish || v->stop ||
 	    v->want_pending != v->pending)
 		return true;
 	for (size_t r = 0; r < DRV_RESOURCE_COUNT; r++)

@@ -35,14 +35,16 @@ TRY(token)
 TRY(cred_head)
 TRY(cred)
 TRY(audit)
+TRY(brake)
+TRY(budget)
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const codecs[])(const uint8_t *, size_t) = {
-		try_tenant,    try_resource, try_bucket,    try_slot,
-		try_intent,    try_datakey,  try_tombstone, try_token,
-		try_cred_head, try_cred,     try_audit,
+		try_tenant,  try_resource,  try_bucket, try_slot,      try_intent,
+		try_datakey, try_tombstone, try_token,	try_cred_head, try_cred,
+		try_audit,   try_brake,	    try_budget,
 	};
 
 	if (size > 0 && data[0] < sizeof(codecs) / sizeof(codecs[0]))

@@ -102,6 +102,7 @@ m_ask(struct m_call *c, struct m_request *q, struct m_reply *r)
 		return M_HALT;
 	}
 	c->performed = true;
+	m_check_brake_request(c->w, c, q);
 	make_request(c->w, q, r);
 	m_tell(c->w, "  %s %s b%u v%d -> rc %d%s", c->w->t[q->tenant].appid,
 	       m_verb_text(q->verb), q->bucket, q->value, (int)r->rc,

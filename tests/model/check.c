@@ -131,6 +131,7 @@ m_check_action(struct world *w, unsigned tenant, const struct tenant_action *a)
 	const struct m_record *m = &t->rec[M_REC_INTENT + (int)a->resource];
 	struct rec_intent in;
 
+	m_check_brake_action(w, tenant, a);
 	if (a->verb == TENANT_OBSERVE)
 		return;
 	if (a->verb == TENANT_REMOVE)
@@ -289,6 +290,7 @@ m_check_always(struct world *w)
 {
 	struct rec_tenant rec;
 
+	m_check_frozen(w);
 	for (unsigned i = 0; i < M_TENANTS; i++) {
 		struct m_tenant *t = &w->t[i];
 

@@ -155,7 +155,10 @@ call_step(struct world *w, struct m_call *c)
 {
 	enum drv_resource r = c->action->resource;
 
-	m_call_step(c);
+	if (!c->gated && m_brake_gate(w, c))
+		c->gated = true;
+	if (!c->ended)
+		m_call_step(c);
 	c->at_ms = w->now_ms + m_below(w, w->now_ms < w->slow_until[r] ? 4000 : 30);
 	if (!c->ended)
 		return;

@@ -127,6 +127,7 @@ m_late_add(struct world *w, const struct m_request *q)
 		l->q = *q;
 		l->at_ms = w->now_ms + 1 + m_below(w, M_LATE_MS - 100);
 		w->lates++;
+		m_thaw(w, q->tenant);
 		m_tell(w, "  %s %s will take effect later", w->t[q->tenant].appid,
 		       m_verb_text(q->verb));
 		return;
@@ -216,6 +217,7 @@ foreign_appears(struct world *w, unsigned i)
 
 	if (changing_call(w, i) || late_for(w, i) || t->wish.deleting)
 		return;
+	m_thaw(w, i);
 	switch (m_below(w, 4)) {
 	case 0:
 		if (s->user.exists || part_claimed(t, DRV_OBJECT))
@@ -297,6 +299,7 @@ hostile(struct world *w, unsigned i)
 	if (!settled_created(w, i) || changing_call(w, i) || late_for(w, i))
 		return;
 	t->disturbed = true;
+	m_thaw(w, i);
 	switch (m_below(w, 5)) {
 	case 0:
 		if (!s->user.foreign)
@@ -332,6 +335,7 @@ writes(struct world *w, unsigned i)
 {
 	struct m_bucket *b = &w->t[i].site.bucket[m_below(w, M_BUCKETS)];
 
+	m_thaw(w, i);
 	if (m_object_works(w, i) && strcmp(b->mark, M_OURS) == 0)
 		b->objects += 1 + m_below(w, 9);
 	if (m_database_works(w, i))
@@ -402,6 +406,8 @@ storm(struct world *w, unsigned steps)
 			m_client_begin(w, client);
 		else if (dice < trouble)
 			disturb(w);
+		else if (w->braked && dice < trouble + 8)
+			m_brake_event(w);
 		else if (dice < 120 || !(late_step(w) || (w->up && m_daemon_step(w))))
 			advance(w, 4000);
 		m_check_always(w);
@@ -473,7 +479,9 @@ calm(struct world *w)
 		w->outage_until[r] = w->slow_until[r] = 0;
 	if (!w->up)
 		m_daemon_start(w);
+	m_brakes_calm(w);
 	for (unsigned i = 0; i < M_TENANTS; i++) {
+		m_thaw(w, i);
 		if (w->t[i].site.user.op_disabled) {
 			w->t[i].site.user.enabled = true;
 			w->t[i].site.user.op_disabled = false;
@@ -504,7 +512,7 @@ set_up(struct world *w, uint64_t seed, const struct m_options *opt)
 	memset(w, 0, sizeof(*w));
 	w->seed = seed;
 	w->trace = opt->trace;
-	w->now_ms = START_MS;
+	w->now_ms = w->start_ms = START_MS;
 	w->hash = UINT64_C(0xcbf29ce484222325);
 	seed_rng(w, seed);
 	w->env = (struct td_env){ .ctx = w,
@@ -542,6 +550,10 @@ set_up(struct world *w, uint64_t seed, const struct m_options *opt)
 	w->nervous = m_below(w, 4) == 0;
 	/* Not a draw, so that the other histories stay as they were. */
 	w->purging = !w->nervous && seed % 3 == 0;
+	w->braked = m_below(w, 2) == 0;
+	if (w->braked && m_below(w, 2) == 0)
+		for (unsigned d = 0; d < REC_DESTROY_COUNT; d++)
+			w->limits.per_hour[d] = 1 + m_below(w, 2);
 	for (unsigned n = m_below(w, 3); n > 0; n--)
 		foreign_appears(w, m_below(w, M_TENANTS));
 }

@@ -18,7 +18,8 @@
 #define SHOW_FAILURES 10
 
 struct totals {
-	uint64_t passed, failed, events, crashes, faults, conflicts, actions, lates;
+	uint64_t passed, failed, events, crashes, faults, conflicts, actions, lates,
+		freezes;
 };
 
 static uint64_t
@@ -66,6 +67,7 @@ one(struct world *w, uint64_t seed, const struct m_options *opt, struct totals *
 	t->conflicts += w->conflicts;
 	t->actions += w->actions;
 	t->lates += w->lates;
+	t->freezes += w->freezes;
 	if (ok) {
 		t->passed++;
 		return;
@@ -126,8 +128,9 @@ main(void)
 	free(w);
 	(void)printf("model: %" PRIu64 " events, %" PRIu64 " driver calls, %" PRIu64
 		     " crashes, %" PRIu64 " faults, %" PRIu64 " late requests, %" PRIu64
-		     " conflicts\n",
-		     t.events, t.actions, t.crashes, t.faults, t.lates, t.conflicts);
+		     " conflicts, %" PRIu64 " times held\n",
+		     t.events, t.actions, t.crashes, t.faults, t.lates, t.conflicts,
+		     t.freezes);
 	if (junit != NULL && *junit != '\0' && !write_junit(junit, &t)) {
 		(void)fprintf(stderr, "model: cannot write %s\n", junit);
 		return 2;

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "tenant/budget.h"
 #include "tenant/tenant.h"
 
 #include <stdint.h>
@@ -177,6 +178,9 @@ struct m_call {
 	bool peek;	 /* tell the next request in `next`, do not make it */
 	bool peeked;
 	struct m_request next;
+	bool gated;	    /* it has passed the gate */
+	enum rec_mode mode; /* as it passed */
+	bool cuts;	    /* it closes a suspended tenant */
 	bool ended;
 	enum td_rc rc;
 	struct drv_result result;
@@ -239,6 +243,10 @@ struct m_commit {
 	bool has_doc;
 	struct m_doc doc;
 	const struct m_op *op; /* whose wish becomes the tenant's, or NULL */
+	uint64_t brakes, budget_version;
+	uint32_t charge[REC_DESTROY_COUNT];
+	bool stop;
+	enum rec_destroy stop_by;
 };
 
 enum m_load { M_LOAD_STEPPER, M_LOAD_NAMED, M_LOAD_VERIFY };
@@ -351,6 +359,9 @@ struct m_tenant {
 	bool was_created;
 	bool suspended_shown;
 	uint64_t checked_version;
+	struct rec_brake brake; /* durable; REC_MANAGE: none */
+	bool frozen;
+	struct m_site as_held; /* what the backends may not differ from while frozen */
 };
 
 struct m_options {
@@ -376,6 +387,7 @@ struct world {
 	bool calm;
 	bool up;	 /* the daemon runs */
 	bool foreign_go; /* in the calm */
+	bool braked;	 /* an operator sets modes; perhaps there is a budget */
 	bool nervous;	 /* one tenant is suspended and resumed all the time */
 	bool purging;	 /* one tenant purges and takes back all the time */
 	unsigned fault;	 /* of 1,000 requests */
@@ -385,6 +397,13 @@ struct world {
 	unsigned in_row[DRV_RESOURCE_COUNT];
 	bool circuit[DRV_RESOURCE_COUNT];
 	int64_t probe_at[DRV_RESOURCE_COUNT];
+	int64_t start_ms;
+	struct rec_brake brake; /* of the daemon; durable, as all of these */
+	uint64_t brakes;	/* version of all modes */
+	struct rec_budget budget;
+	struct budget_limits limits;
+	uint64_t budget_version;
+	unsigned approved, removals, freezes;
 	FILE *trace;
 	bool failed;
 	char why[256];
@@ -397,6 +416,27 @@ void m_tell(struct world *w, const char *fmt, ...) TD_PRINTF(2, 3);
 void m_fail(struct world *w, const char *fmt, ...) TD_PRINTF(2, 3);
 /* Put a request on the wire that takes effect later. */
 void m_late_add(struct world *w, const struct m_request *q);
+
+/* ---- brakes (brake.c) ---- */
+
+/* Into a view whose parts are loaded. */
+void m_brakes_note(const struct world *w, unsigned tenant, struct tenant_view *v);
+void m_brakes_into_commit(const struct world *w, const struct tenant_view *v,
+			  struct m_commit *c);
+/* TD_PRECONDITION: they changed meanwhile. */
+enum td_rc m_brakes_commit(struct world *w, const struct m_commit *c);
+/* An operator sets or ends a mode, or approves. */
+void m_brake_event(struct world *w);
+void m_brakes_calm(struct world *w);
+/* Of a call that is about to make its first request; false: it is refused, and ended. */
+bool m_brake_gate(struct world *w, struct m_call *c);
+/* Somebody else, or a suspend, changes what the backends hold of this tenant. */
+void m_thaw(struct world *w, unsigned tenant);
+void m_check_brake_action(struct world *w, unsigned tenant,
+			  const struct tenant_action *a);
+void m_check_brake_request(struct world *w, const struct m_call *c,
+			   const struct m_request *q);
+void m_check_frozen(struct world *w);
 
 /* ---- invariants (check.c) ---- */
 

@@ -138,6 +138,7 @@ m_view_load(struct world *w, unsigned tenant, enum m_load how, unsigned named,
 		v->part[r].wanted =
 			v->part[r].version != 0 || (v->plan != NULL && v->plan->has[r]);
 	}
+	m_brakes_note(w, tenant, v);
 	/* The stepper's first, so that the bits named do not take places of its window. */
 	if (how == M_LOAD_STEPPER) {
 		load_buckets(w, t, how, 0, v);
@@ -324,6 +325,7 @@ m_commit_new(struct world *w, unsigned tenant, struct tenant_view *v)
 	}
 	td_buf_init_secret(&buf, REC_CEILING);
 	c->tenant = tenant;
+	m_brakes_into_commit(w, v, c);
 	expect(c, M_REC_TENANT, v->version);
 	if (v->version == 0)
 		expect(c, M_REC_TOMB, 0);
@@ -373,6 +375,8 @@ m_commit_apply(struct world *w, struct m_commit *c)
 	for (int i = 0; i < M_REC_COUNT; i++)
 		if (c->expected[i] && t->rec[i].version != c->expect[i])
 			return TD_PRECONDITION;
+	if (m_brakes_commit(w, c) != TD_OK)
+		return TD_PRECONDITION;
 	version = ++w->version;
 	for (int i = 0; i < M_REC_COUNT; i++) {
 		if (c->del[i] || c->put[i].version != 0) {

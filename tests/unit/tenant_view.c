@@ -65,6 +65,7 @@ view_commit(struct tenant_view *v)
 		commit_part(&v->part[r]);
 	v->bucket_foreign = 0;
 	v->bucket_due_ms = 0;
+	v->bucket_put_off = false;
 	memset(&v->closed, 0, sizeof(v->closed));
 	for (size_t i = 0; i < v->bucket_len; i++) {
 		if (v->buckets[i].mark == TENANT_DEL)

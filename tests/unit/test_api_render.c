@@ -216,7 +216,7 @@ test_records_with_awkward_text_stay_json(void **state)
 	tenant.limits_set = 1U << REC_LIMIT_BUCKETS | 1U << REC_LIMIT_OBJECT_BYTES;
 	tenant.limits[REC_LIMIT_BUCKETS] = 3;
 	tenant.limits[REC_LIMIT_OBJECT_BYTES] = PLAN_UNLIMITED;
-	api_render_tenant_row(&b, "abc123", &tenant);
+	api_render_tenant_row(&b, "abc123", &tenant, REC_MANAGE);
 	json = json_loadb(td_buf_cstr(&b), b.len, JSON_REJECT_DUPLICATES, NULL);
 	assert_non_null(json);
 	assert_string_equal(

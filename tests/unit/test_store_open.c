@@ -423,6 +423,28 @@ set_schema(struct raw *raw, uint32_t schema)
 		(struct td_bytes){ &le, sizeof(le) });
 }
 
+static uint32_t
+get_schema(struct raw *raw)
+{
+	char name[] = "store.schema";
+	MDB_val k = { .mv_size = sizeof(name) - 1, .mv_data = name }, v;
+	uint32_t le;
+
+	assert_int_equal(mdb_get(raw->txn, raw->meta, &k, &v), 0);
+	assert_int_equal(v.mv_size, 8 + sizeof(le));
+	memcpy(&le, (const char *)v.mv_data + 8, sizeof(le));
+	return le32toh(le);
+}
+
+static void
+drop_table(struct raw *raw, const char *name)
+{
+	MDB_dbi dbi;
+
+	assert_int_equal(mdb_dbi_open(raw->txn, name, 0, &dbi), 0);
+	assert_int_equal(mdb_drop(raw->txn, dbi, 1), 0);
+}
+
 static void
 test_a_newer_schema_is_refused_untouched(void **state)
 {
@@ -633,6 +655,36 @@ test_schema_1_is_upgraded(void **state)
 	}
 }
 
+/* A store from before there were brakes has none, and the older program keeps off it. */
+static void
+test_schema_2_is_upgraded(void **state)
+{
+	struct fixture *f = *state;
+	struct store_options opt = support_options(f->dir);
+	struct store_read *rd;
+	struct store *s;
+	struct td_err err;
+	struct raw raw;
+
+	make_store(f);
+	raw_open(f, &raw);
+	drop_table(&raw, "brake");
+	drop_table(&raw, "budget");
+	set_schema(&raw, 2);
+	raw_close(&raw);
+	s = support_open(&opt);
+	assert_int_equal(store_read_begin(s, &rd, NULL), TD_OK);
+	assert_int_equal(store_count(rd, STORE_BRAKE), 0);
+	assert_int_equal(store_count(rd, STORE_BUDGET), 0);
+	assert_int_equal(store_count(rd, STORE_TENANT), 50);
+	store_read_end(rd);
+	store_close(s);
+	raw_open(f, &raw);
+	assert_int_equal(get_schema(&raw), 3);
+	raw_close(&raw);
+	assert_int_equal(try_open(f, &err), TD_OK);
+}
+
 static void
 test_a_store_without_its_records(void **state)
 {
@@ -672,6 +724,7 @@ main(void)
 		T(test_a_newer_schema_is_refused_untouched),
 		T(test_schema_0_is_upgraded),
 		T(test_schema_1_is_upgraded),
+		T(test_schema_2_is_upgraded),
 		T(test_a_store_without_its_records),
 	};
 

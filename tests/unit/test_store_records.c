@@ -19,6 +19,8 @@ union any {
 	struct rec_cred_head cred_head;
 	struct rec_cred cred;
 	struct rec_audit audit;
+	struct rec_brake brake;
+	struct rec_budget budget;
 };
 
 #define SET(member, text) (void)snprintf(member, sizeof(member), "%s", text)
@@ -191,6 +193,32 @@ make_audit(union any *a)
 	FULL(a->audit.detail);
 }
 
+static void
+make_brake(union any *a)
+{
+	a->brake.mode = REC_HOLD;
+	FULL(a->brake.reason);
+	a->brake.since_ms = 1;
+	a->brake.expires_ms = INT64_MAX;
+	SET(a->brake.set_by, "0123456789abcdef");
+}
+
+static void
+make_budget(union any *a)
+{
+	struct rec_budget *b = &a->budget;
+
+	b->slot = 77;
+	for (int i = 0; i < REC_DESTROY_COUNT; i++) {
+		for (int k = 0; k < REC_BUDGET_SLOTS; k++)
+			b->line[i].spent[k] = (uint32_t)(i * 100 + k);
+		b->line[i].extra = UINT32_MAX;
+	}
+	b->extra_until_ms = 2;
+	b->stopped_ms = 3;
+	b->stopped_by = REC_REMOVE_BUCKET;
+}
+
 #define WRAP(name)                                                                       \
 	static void encode_##name(const union any *a, struct td_buf *out)                \
 	{                                                                                \
@@ -212,6 +240,8 @@ WRAP(token)
 WRAP(cred_head)
 WRAP(cred)
 WRAP(audit)
+WRAP(brake)
+WRAP(budget)
 
 /* Members one by one into zeroed memory: whole structs are compared, with their padding. */
 struct row {
@@ -230,7 +260,8 @@ struct row {
 static const struct row rows[] = {
 	ROW(tenant, 0, 1),    ROW(resource, 0, 2), ROW(bucket, 0, 2),	 ROW(slot, 0, 1),
 	ROW(intent, 0, 1),    ROW(datakey, 0, 1),  ROW(tombstone, 0, 1), ROW(token, 0, 1),
-	ROW(cred_head, 0, 1), ROW(cred, 0, 1),	   ROW(audit, 8, 1),
+	ROW(cred_head, 0, 1), ROW(cred, 0, 1),	   ROW(audit, 8, 1),	 ROW(brake, 0, 1),
+	ROW(budget, 0, 1),
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -278,6 +309,8 @@ test_zeroed_records(void **state)
 		memset(&a, 0, sizeof(a));
 		if (strcmp(rows[i].name, "intent") == 0)
 			a.intent.verb = REC_VERB_ENSURE;
+		if (strcmp(rows[i].name, "brake") == 0)
+			a.brake.mode = REC_OBSERVE;
 		if (strcmp(rows[i].name, "token") == 0)
 			SET(a.token.id, "0000000000000000");
 		encode(&rows[i], &a, &out);
