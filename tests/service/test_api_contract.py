@@ -250,6 +250,45 @@ def test_buckets_and_tokens_conform(api, new_appid, conforms):
                     "/v1/tokens/{id}").status_code == 404
 
 
+def test_brakes_conform(api, new_appid, conforms):
+    appid = new_appid()
+    api.create_tenant(appid, plan="small")
+    hold = {"mode": "hold", "reason": "contract", "expires_in_seconds": 600}
+    for path, where, missing in (
+            ("/v1/modes/daemon", "/v1/modes/daemon", None),
+            ("/v1/modes/region/{name}", "/v1/modes/region/default", "/v1/modes/region/x"),
+            ("/v1/modes/tenant/{appid}", f"/v1/modes/tenant/{appid}", "/v1/modes/tenant/nobody99"),
+            ("/v1/modes/tenant/{appid}/{name}", f"/v1/modes/tenant/{appid}/object",
+             f"/v1/modes/tenant/{appid}/x")):
+        assert conforms(api.get(where), "GET", path).json()["mode"] == "manage"
+        assert conforms(api.put(where, json=hold), "PUT", path).json()["mode"] == "hold"
+        assert conforms(api.get(where), "GET", path).json()["reason"] == "contract"
+        document = conforms(api.get(f"/v1/tenants/{appid}"), "GET", "/v1/tenants/{appid}").json()
+        assert "Held" in str(document["resources"]["object"])
+        listed = conforms(api.get("/v1/modes?limit=1"), "GET", "/v1/modes").json()
+        assert [m["scope"] for m in listed["modes"]] == [where.removeprefix("/v1/modes/")]
+        expect(api.put(f"/v1/tenants/{appid}", json={"labels": {"at": where[-9:].strip("/")}}), 200)
+        planned = conforms(api.get(f"/v1/plan?appid={appid}"), "GET", "/v1/plan").json()
+        assert planned["tenants"][0]["appid"] == appid
+        assert conforms(api.put(where, json={"mode": "hold"}), "PUT", path).status_code == 400
+        assert conforms(api.put(where, json={"mode": "manage"}), "PUT", path).status_code == 200
+        if missing:
+            assert conforms(api.get(missing), "GET", path).status_code == 404
+            assert conforms(api.put(missing, json=hold), "PUT", path).status_code == 404
+    assert conforms(api.get("/v1/plan?appid=nobody99"), "GET", "/v1/plan").status_code == 404
+    assert conforms(api.get("/v1/plan?cursor=.."), "GET", "/v1/plan").status_code == 400
+    budgets = conforms(api.get("/v1/budgets"), "GET", "/v1/budgets").json()["budgets"]
+    assert [b["region"] for b in budgets] == ["default"] and not budgets[0]["stopped"]
+    approval = {"region": "default", "count": 7, "reason": "contract"}
+    answer = conforms(api.post("/v1/approvals", json=approval), "POST", "/v1/approvals").json()
+    assert answer["close"]["approved"] == 7
+    for body, status in ((approval | {"region": "x"}, 404), (approval | {"count": -1}, 400),
+                         ({"region": "default"}, 400)):
+        reply = conforms(api.post("/v1/approvals", json=body), "POST", "/v1/approvals")
+        assert reply.status_code == status, body
+    api.wait_tenant(appid, lambda d: d["settled"])
+
+
 def test_a_tenants_own_token(api, new_appid):
     mine, other = new_appid(), new_appid()
     for appid in (mine, other):
@@ -346,7 +385,8 @@ def test_metrics_please_promtool(api, tenantd):
     assert tenants and not any(t["appid"] in text for t in tenants), "never an appid"
     for name in ("tenantd_http_requests_total", "tenantd_store_commits_total",
                  "tenantd_spool_appended_total", "tenantd_backend_circuit_open",
-                 "tenantd_tenants", "tenantd_logins_refused_total"):
+                 "tenantd_tenants", "tenantd_logins_refused_total", "tenantd_gate_stopped",
+                 "tenantd_gate_budget_used", "tenantd_modes"):
         assert re.search(rf"^{name}[ {{]", text, re.M), name
 
 
