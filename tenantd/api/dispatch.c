@@ -192,7 +192,8 @@ check_path(struct req *r)
 	if (strstr(pattern, "{appid}") != NULL && !rec_appid_any_ok(r->path.appid))
 		td_err_set(&r->error, put ? TD_INVALID : TD_NOT_FOUND,
 			   "the path does not name an appid");
-	else if (strstr(pattern, "{name}") != NULL && !rec_bucket_name_ok(r->path.name))
+	else if (strstr(pattern, "/buckets/{name}") != NULL &&
+		 !rec_bucket_name_ok(r->path.name))
 		td_err_set(&r->error, put ? TD_INVALID : TD_NOT_FOUND,
 			   "the path does not name a bucket");
 }
