@@ -23,125 +23,6 @@
 #define VERIFY_AT_ONCE 4     /* so that looking around never queues up before real work */
 #define LONGEST_SLEEP_MS 60000
 
-/* ---- the heap, by wake time; under the lock ---- */
-
-static void
-heap_swap(struct engine *e, size_t a, size_t b)
-{
-	struct entry *t = e->heap[a];
-
-	e->heap[a] = e->heap[b];
-	e->heap[b] = t;
-	e->heap[a]->heap_index = a;
-	e->heap[b]->heap_index = b;
-}
-
-static void
-heap_fix(struct engine *e, size_t i)
-{
-	while (i > 0 && e->heap[i]->wake_mono < e->heap[(i - 1) / 2]->wake_mono) {
-		heap_swap(e, i, (i - 1) / 2);
-		i = (i - 1) / 2;
-	}
-	for (;;) {
-		size_t least = i;
-
-		for (size_t c = 2 * i + 1; c <= 2 * i + 2 && c < e->heap_len; c++)
-			if (e->heap[c]->wake_mono < e->heap[least]->wake_mono)
-				least = c;
-		if (least == i)
-			return;
-		heap_swap(e, i, least);
-		i = least;
-	}
-}
-
-static void
-heap_remove(struct engine *e, struct entry *n)
-{
-	size_t i = n->heap_index;
-
-	if (i == SIZE_MAX)
-		return;
-	heap_swap(e, i, e->heap_len - 1);
-	e->heap_len--;
-	n->heap_index = SIZE_MAX;
-	if (i < e->heap_len)
-		heap_fix(e, i);
-}
-
-static void
-heap_set(struct engine *e, struct entry *n, int64_t wake_mono)
-{
-	n->wake_mono = wake_mono;
-	if (n->heap_index == SIZE_MAX) {
-		n->heap_index = e->heap_len;
-		e->heap[e->heap_len++] = n; /* room was made with the entry */
-	}
-	heap_fix(e, n->heap_index);
-	if (n->heap_index == 0)
-		pthread_cond_signal(&e->wake);
-}
-
-/* uthash is macros: each of its words is a hundred statements. */
-static struct entry *
-entry_get(struct engine *e, const char *appid) /* NOLINT(readability-function-size) */
-{
-	struct entry *n;
-
-	HASH_FIND_STR(e->entries, appid, n);
-	if (n != NULL)
-		return n;
-	if (HASH_COUNT(e->entries) + 1 > e->heap_cap) {
-		size_t cap = e->heap_cap == 0 ? 64 : e->heap_cap * 2;
-		struct entry **grown = reallocarray(e->heap, cap, sizeof(*grown));
-
-		if (grown == NULL)
-			return NULL;
-		e->heap = grown;
-		e->heap_cap = cap;
-	}
-	n = calloc(1, sizeof(*n));
-	if (n == NULL)
-		return NULL;
-	(void)stpncpy(n->appid, appid, sizeof(n->appid) - 1);
-	n->heap_index = SIZE_MAX;
-	HASH_ADD_STR(e->entries, appid, n);
-	if (n->hh.tbl == NULL) { /* uthash found no memory */
-		free(n);
-		return NULL;
-	}
-	return n;
-}
-
-static void
-entry_verified(struct engine *e, struct entry *n)
-{
-	if (n->verify)
-		e->verifying--;
-	n->verify = false;
-}
-
-static void
-entry_stuck(struct engine *e, struct entry *n, bool stuck)
-{
-	if (n->stuck)
-		e->stuck--;
-	if (stuck)
-		e->stuck++;
-	n->stuck = stuck;
-}
-
-static void
-entry_drop(struct engine *e, struct entry *n)
-{
-	entry_verified(e, n);
-	entry_stuck(e, n, false);
-	heap_remove(e, n);
-	HASH_DEL(e->entries, n);
-	free(n);
-}
-
 /* ---- what brings a look forward ---- */
 
 void
@@ -153,7 +34,7 @@ engine_touch(struct engine *e, const char *appid)
 		if (n->committing)
 			n->again = true;
 		else
-			heap_set(e, n, td_mono_ms(e->env));
+			entry_wake(e, n, td_mono_ms(e->env));
 	}
 	pthread_mutex_unlock(&e->lock);
 }
@@ -179,7 +60,7 @@ engine_action_ended(struct engine *e, const char *appid, enum drv_resource r,
 		if (n->committing)
 			n->again = true;
 		else
-			heap_set(e, n, td_mono_ms(e->env) + delay_ms);
+			entry_wake(e, n, td_mono_ms(e->env) + delay_ms);
 	}
 	pthread_mutex_unlock(&e->lock);
 }
@@ -196,7 +77,7 @@ engine_kick_all(struct engine *e)
 		if (n->committing)
 			n->again = true;
 		else
-			heap_set(e, n, td_mono_ms(e->env));
+			entry_wake(e, n, td_mono_ms(e->env));
 	}
 	pthread_mutex_unlock(&e->lock);
 }
@@ -300,15 +181,15 @@ schedule(struct look *l, bool again)
 		}
 		if (again || n->again) {
 			n->again = false;
-			heap_set(e, n, td_mono_ms(e->env));
+			entry_wake(e, n, td_mono_ms(e->env));
 		} else if (n->busy != 0) {
-			heap_remove(e, n); /* its end wakes it */
+			entry_asleep(e, n); /* its end wakes it */
 		} else if (n->verify && (l->settled || l->verify)) {
-			heap_set(e, n, td_mono_ms(e->env));
+			entry_wake(e, n, td_mono_ms(e->env));
 		} else if (l->settled && l->step.wake_ms == INT64_MAX) {
 			entry_drop(e, n);
 		} else {
-			heap_set(e, n, wake_at(e, l->step.wake_ms));
+			entry_wake(e, n, wake_at(e, l->step.wake_ms));
 		}
 	}
 	pthread_mutex_unlock(&e->lock);
@@ -324,7 +205,7 @@ schedule_later(struct engine *e, const char *appid)
 	if (n != NULL) {
 		n->committing = false;
 		n->again = false;
-		heap_set(e, n, td_mono_ms(e->env) + LOOK_RETRY_MS);
+		entry_wake(e, n, td_mono_ms(e->env) + LOOK_RETRY_MS);
 	}
 	pthread_mutex_unlock(&e->lock);
 }
@@ -496,7 +377,7 @@ take_due(struct engine *e)
 		return NULL;
 	struct look *l = calloc(1, sizeof(*l));
 	if (l == NULL) {
-		heap_set(e, n, td_mono_ms(e->env) + LOOK_RETRY_MS);
+		entry_wake(e, n, td_mono_ms(e->env) + LOOK_RETRY_MS);
 		return NULL;
 	}
 	l->e = e;
@@ -508,7 +389,7 @@ take_due(struct engine *e)
 	n->kick = false;
 	n->again = false;
 	n->committing = true;
-	heap_remove(e, n);
+	entry_asleep(e, n);
 	return l;
 }
 
@@ -531,7 +412,7 @@ verify_take(void *ctx, const void *key, size_t key_len, const struct store_value
 		e->verifying++;
 		n->verify_after[0] = '\0';
 		if (!n->committing && n->busy == 0)
-			heap_set(e, n, td_mono_ms(e->env));
+			entry_wake(e, n, td_mono_ms(e->env));
 	}
 	pthread_mutex_unlock(&e->lock);
 	return TD_OK;

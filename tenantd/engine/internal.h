@@ -174,6 +174,21 @@ enum td_rc eview_commit_build(struct engine *e, struct store_read *r, struct evi
 /* After a durable commit: the phase statistics. */
 void eview_committed(struct engine *e, const struct eview *ev);
 
+/* ---- entries.c: all with engine.lock held ---- */
+
+/* The tenant's entry, made when it has none, without a wake time. NULL: out of memory. */
+struct entry *entry_get(struct engine *e, const char *appid);
+/* When to look at it; wakes the dispatcher when that comes before all others. */
+void entry_wake(struct engine *e, struct entry *n, int64_t wake_mono);
+/* It has no wake time until it is given one. */
+void entry_asleep(struct engine *e, struct entry *n);
+/* Its verification is over. */
+void entry_verified(struct engine *e, struct entry *n);
+/* Is it counted as stuck? */
+void entry_stuck(struct engine *e, struct entry *n, bool stuck);
+/* Forgets and frees it. */
+void entry_drop(struct engine *e, struct entry *n);
+
 /* ---- dispatch.c ---- */
 
 enum td_rc engine_dispatch_start(struct engine *e, struct td_err *reterr) TD_MUST_CHECK;
