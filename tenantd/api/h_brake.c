@@ -63,7 +63,7 @@ find_scope(struct req *r, struct store_read *read, struct scope *s, struct td_er
 		s->len = rec_key_brake(REC_SCOPE_DAEMON, "", s->key);
 		return TD_OK;
 	}
-	if (strcmp(pattern, "/v1/modes/region/{name}") == 0) {
+	if (strcmp(pattern, "/v1/modes/region/{region}") == 0) {
 		s->len = rec_key_brake(REC_SCOPE_REGION, r->path.name, s->key);
 		if (engine_region_known(r->t->api->engine, r->path.name))
 			return TD_OK;
@@ -74,7 +74,7 @@ find_scope(struct req *r, struct store_read *read, struct scope *s, struct td_er
 		return rc;
 	s->appid = r->path.appid;
 	s->len = rec_key_brake(REC_SCOPE_TENANT, s->appid, s->key);
-	if (strcmp(pattern, "/v1/modes/tenant/{appid}/{name}") == 0)
+	if (strcmp(pattern, "/v1/modes/tenant/{appid}/{resource}") == 0)
 		return resource_key(r, s, reterr);
 	return TD_OK;
 }

@@ -204,7 +204,7 @@ const struct api_route api_route_table[] = {
 	  h_mode_put,
 	  "putDaemonMode" },
 	{ "GET",
-	  "/v1/modes/region/{name}",
+	  "/v1/modes/region/{region}",
 	  AUDITORS,
 	  CONTROL,
 	  0,
@@ -213,7 +213,7 @@ const struct api_route api_route_table[] = {
 	  h_mode_get,
 	  "getRegionMode" },
 	{ "PUT",
-	  "/v1/modes/region/{name}",
+	  "/v1/modes/region/{region}",
 	  ADMIN,
 	  CONTROL,
 	  0,
@@ -240,7 +240,7 @@ const struct api_route api_route_table[] = {
 	  h_mode_put,
 	  "putTenantMode" },
 	{ "GET",
-	  "/v1/modes/tenant/{appid}/{name}",
+	  "/v1/modes/tenant/{appid}/{resource}",
 	  AUDITORS,
 	  CONTROL,
 	  0,
@@ -249,7 +249,7 @@ const struct api_route api_route_table[] = {
 	  h_mode_get,
 	  "getResourceMode" },
 	{ "PUT",
-	  "/v1/modes/tenant/{appid}/{name}",
+	  "/v1/modes/tenant/{appid}/{resource}",
 	  ADMIN,
 	  CONTROL,
 	  0,
@@ -350,7 +350,9 @@ param_target(const char *p, struct req_path *path, const char **ret_end)
 	*ret_end = end;
 	if (strncmp(p, "{appid}", (size_t)(end - p)) == 0)
 		return (struct target){ path->appid, sizeof(path->appid) };
-	if (strncmp(p, "{name}", (size_t)(end - p)) == 0)
+	if (strncmp(p, "{name}", (size_t)(end - p)) == 0 ||
+	    strncmp(p, "{region}", (size_t)(end - p)) == 0 ||
+	    strncmp(p, "{resource}", (size_t)(end - p)) == 0)
 		return (struct target){ path->name, sizeof(path->name) };
 	return (struct target){ path->id, sizeof(path->id) };
 }

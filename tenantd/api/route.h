@@ -24,10 +24,12 @@ enum api_route_flags {
 };
 
 struct api_route {
-	const char *method;  /* GET also answers HEAD */
-	const char *pattern; /* "/v1/tenants/{appid}": {appid}, {name}, {id} */
-	unsigned roles;	     /* of API_ROLE, or API_ANYONE */
-	unsigned sets;	     /* of enum api_routes */
+	const char *method; /* GET also answers HEAD */
+	const char
+		*pattern; /* "/v1/tenants/{appid}": {appid}, {name} (of a bucket), {id},
+			      * {region}, {resource} */
+	unsigned roles;	  /* of API_ROLE, or API_ANYONE */
+	unsigned sets;	  /* of enum api_routes */
 	unsigned flags;
 	size_t body_max;		  /* 0: no body is taken */
 	const char *args[API_ROUTE_ARGS]; /* query parameters, NULL at the end */
@@ -38,7 +40,7 @@ struct api_route {
 /* Path parameters. */
 struct req_path {
 	char appid[DRV_APPID_SIZE];
-	char name[DRV_BUCKET_NAME_SIZE];
+	char name[DRV_BUCKET_NAME_SIZE]; /* {name}, {region}, {resource} */
 	char id[17];
 };
 

@@ -26,27 +26,36 @@ busy_parts(struct engine *e, const char *appid)
 	return busy;
 }
 
+struct asked {
+	struct engine *e;
+	struct store_read *rd;
+	const char *appid;
+	unsigned busy;
+};
+
 static enum td_rc
-step(struct engine *e, struct store_read *rd, const char *appid, enum braked braked,
-     unsigned busy, struct eview *ev, struct tenant_step *ret_step, struct td_err *reterr)
+step(const struct asked *q, enum braked braked, struct eview *ev,
+     struct tenant_step *ret_step, struct td_err *reterr)
 {
-	struct eview_load how = { .appid = appid,
+	struct eview_load how = { .appid = q->appid,
 				  .buckets = EVIEW_WORK,
 				  .closed = true,
 				  .unbraked = braked == UNBRAKED,
-				  .now_ms = td_now_ms(e->env) };
-	enum td_rc rc = eview_load(e, rd, &how, ev, reterr);
+				  .now_ms = td_now_ms(q->e->env) };
+	enum td_rc rc = eview_load(q->e, q->rd, &how, ev, reterr);
 
 	if (rc != TD_OK)
 		return rc;
 	for (int r = 0; r < DRV_RESOURCE_COUNT; r++) {
 		ev->v.part[r].kick = true;
-		ev->v.part[r].busy = (busy & (1U << r)) != 0;
+		ev->v.part[r].busy = (q->busy & (1U << r)) != 0;
 	}
-	rc = ev->v.tombstone
-		     ? td_err_set(reterr, TD_APPID_RETIRED, "%s has a tombstone", appid)
-	     : !ev->v.exists ? td_err_set(reterr, TD_NOT_FOUND, "no tenant %s", appid)
-			     : tenant_next(&ev->v, how.now_ms, ret_step, reterr);
+	if (ev->v.tombstone)
+		rc = td_err_set(reterr, TD_APPID_RETIRED, "%s has a tombstone", q->appid);
+	else if (!ev->v.exists)
+		rc = td_err_set(reterr, TD_NOT_FOUND, "no tenant %s", q->appid);
+	else
+		rc = tenant_next(&ev->v, how.now_ms, ret_step, reterr);
 	if (rc != TD_OK)
 		eview_done(ev);
 	return rc;
@@ -147,16 +156,16 @@ engine_plan_load(struct engine *e, struct store_read *rd, const char *appid,
 {
 	struct tenant_step free_step, real_step;
 	struct eview free_ev, real_ev;
-	unsigned busy = busy_parts(e, appid);
-	enum td_rc rc = step(e, rd, appid, UNBRAKED, busy, &free_ev, &free_step, reterr);
+	struct asked q = { e, rd, appid, busy_parts(e, appid) };
+	enum td_rc rc = step(&q, UNBRAKED, &free_ev, &free_step, reterr);
 
 	if (rc != TD_OK)
 		return rc;
-	rc = step(e, rd, appid, BRAKED, busy, &real_ev, &real_step, reterr);
+	rc = step(&q, BRAKED, &real_ev, &real_step, reterr);
 	if (rc == TD_OK) {
 		*ret = (struct engine_plan){ .v = real_ev.v };
 		for (int r = 0; r < DRV_RESOURCE_COUNT; r++)
-			if (busy & (1U << r))
+			if (q.busy & (1U << r))
 				add_running(ret, (enum drv_resource)r);
 			else if (free_step.actions[r] != NULL)
 				add_row(ret, &free_ev.v, free_step.actions[r],

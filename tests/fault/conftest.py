@@ -4,7 +4,9 @@ import pytest
 from tests.fault.crash import CrashAt, library
 
 QUICK = {"engine": {"delete_grace": 0, "backoff_min": "50ms", "backoff_max": "500ms",
-                    "call_timeout": "1s"}}
+                    "call_timeout": "1s"},
+         # Counted, and enough for a life per step.
+         "gate": {"close_per_hour": 100000, "remove_per_hour": 100000}}
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,28 @@ m_brakes_into_commit(const struct world *w, const struct tenant_view *v,
 	c->stop_by = v->stop_by;
 }
 
+/* None is begun in a mode, but to close a suspended tenant. */
+static void
+check_intents(struct world *w, const struct m_commit *c)
+{
+	const struct m_tenant *t = &w->t[c->tenant];
+
+	for (unsigned r = 0; r < DRV_RESOURCE_COUNT; r++) {
+		unsigned i = M_REC_INTENT + r;
+		struct rec_intent in;
+
+		if (c->put[i].version == 0 || t->rec[i].version != 0 ||
+		    mode_of(w, c->tenant) == REC_MANAGE)
+			continue;
+		if (rec_intent_decode(c->put[i].data, c->put[i].len, &in, NULL) !=
+			    TD_OK ||
+		    !t->wish.suspend || in.verb != REC_VERB_ENSURE ||
+		    in.access != DRV_ACCESS_NONE)
+			m_fail(w, "%s: an intent is begun in mode %d", t->appid,
+			       (int)mode_of(w, c->tenant));
+	}
+}
+
 enum td_rc
 m_brakes_commit(struct world *w, const struct m_commit *c)
 {
@@ -59,6 +81,7 @@ m_brakes_commit(struct world *w, const struct m_commit *c)
 
 	if (c->brakes != w->brakes)
 		return TD_PRECONDITION;
+	check_intents(w, c);
 	for (unsigned d = 0; d < REC_DESTROY_COUNT; d++) {
 		charges = charges || c->charge[d] > 0;
 		if (!budget_take(&b, &w->limits, (enum rec_destroy)d, c->charge[d],
@@ -237,5 +260,31 @@ m_check_frozen(struct world *w)
 			t->as_held = t->site;
 			w->freezes++;
 		}
+	}
+}
+
+/* ---- a hold in the calm ---- */
+
+void
+m_brakes_hold(struct world *w)
+{
+	w->brake = (struct rec_brake){ .mode = REC_HOLD };
+	w->brakes++;
+	m_tell(w, "all are held");
+	look_at_all(w);
+}
+
+void
+m_check_held(struct world *w)
+{
+	for (unsigned i = 0; i < M_TENANTS; i++) {
+		const struct m_tenant *t = &w->t[i];
+
+		if (t->cursed || t->disturbed || !t->wish.exists || !t->wish.suspend ||
+		    t->wish.deleting)
+			continue;
+		if (m_object_works(w, i) || m_database_works(w, i))
+			m_fail(w, "%s: suspended, held, and its credentials work",
+			       t->appid);
 	}
 }

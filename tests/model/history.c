@@ -470,6 +470,21 @@ settle(struct world *w)
 	}
 }
 
+/* Without faults, for longer than any pause. */
+static void
+held_calm(struct world *w)
+{
+	int64_t until = w->now_ms + 4 * M_BACKOFF_MAX_MS;
+
+	m_brakes_hold(w);
+	for (unsigned n = 0; w->now_ms < until && n < CALM_EVENTS && !w->failed; n++) {
+		if (!late_step(w) && !m_daemon_step(w))
+			advance(w, M_BACKOFF_MAX_MS);
+		m_check_always(w);
+	}
+	m_check_held(w);
+}
+
 static void
 calm(struct world *w)
 {
@@ -479,6 +494,8 @@ calm(struct world *w)
 		w->outage_until[r] = w->slow_until[r] = 0;
 	if (!w->up)
 		m_daemon_start(w);
+	if (w->braked && m_below(w, 2) == 0)
+		held_calm(w);
 	m_brakes_calm(w);
 	for (unsigned i = 0; i < M_TENANTS; i++) {
 		m_thaw(w, i);

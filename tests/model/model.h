@@ -437,6 +437,9 @@ void m_check_brake_action(struct world *w, unsigned tenant,
 void m_check_brake_request(struct world *w, const struct m_call *c,
 			   const struct m_request *q);
 void m_check_frozen(struct world *w);
+/* Everything is held; after a while all that is suspended must be closed. */
+void m_brakes_hold(struct world *w);
+void m_check_held(struct world *w);
 
 /* ---- invariants (check.c) ---- */
 

@@ -256,9 +256,9 @@ def test_brakes_conform(api, new_appid, conforms):
     hold = {"mode": "hold", "reason": "contract", "expires_in_seconds": 600}
     for path, where, missing in (
             ("/v1/modes/daemon", "/v1/modes/daemon", None),
-            ("/v1/modes/region/{name}", "/v1/modes/region/default", "/v1/modes/region/x"),
+            ("/v1/modes/region/{region}", "/v1/modes/region/default", "/v1/modes/region/x"),
             ("/v1/modes/tenant/{appid}", f"/v1/modes/tenant/{appid}", "/v1/modes/tenant/nobody99"),
-            ("/v1/modes/tenant/{appid}/{name}", f"/v1/modes/tenant/{appid}/object",
+            ("/v1/modes/tenant/{appid}/{resource}", f"/v1/modes/tenant/{appid}/object",
              f"/v1/modes/tenant/{appid}/x")):
         assert conforms(api.get(where), "GET", path).json()["mode"] == "manage"
         assert conforms(api.put(where, json=hold), "PUT", path).json()["mode"] == "hold"

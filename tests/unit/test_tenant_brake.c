@@ -187,6 +187,16 @@ a_result_begins_nothing_under_a_mode(void **state)
 	assert_int_equal(tenant_view_bucket(&v, "data")->rec.state, REC_BUCKET_NEW);
 	assert_false(v.part[DRV_OBJECT].slots[DRV_SLOT_A].exists);
 	free(a);
+	release(&v);
+	a = step_one(&v, DRV_DATABASE, T0, NULL);
+	assert_int_equal(a->verb, TENANT_OBSERVE);
+	set(&v, REC_OBSERVE, 0);
+	v.part[DRV_DATABASE].busy = true;
+	tenant_done(&v, a, TD_OK, &absent, &(struct td_err){ 0 }, T0);
+	view_commit(&v);
+	assert_false(v.part[DRV_DATABASE].intent_open);
+	assert_false(v.part[DRV_DATABASE].slots[DRV_SLOT_A].exists);
+	free(a);
 	tenant_view_done(&v);
 }
 
