@@ -21,7 +21,7 @@ ctest_run()
 }
 
 # Files of tests side by side, each worker with servers of its own: most of the time a test
-# waits for a server, so three of them keep two cores busy.
+# waits for a server, so three or four of them keep two cores busy.
 pytest_run()
 {
 	[ -d "tests/$1" ] || die "tests/$1 is missing"
@@ -71,7 +71,7 @@ black_box()
 	TENANTD_BUILD="$ROOT/build/debug" pytest_run "$1" "$2"
 }
 
-stage_service() { black_box service 3; }
+stage_service() { black_box service 4; }
 stage_isolation() { black_box isolation 2; }
 stage_brakes() { black_box brakes 3; }
 stage_fault() { black_box fault 3; }
