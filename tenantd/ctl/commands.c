@@ -317,13 +317,13 @@ const struct ctl_command ctl_commands[] = {
 	  "meanwhile, except to cut off a tenant that is suspended. The strictest mode "
 	  "of\n"
 	  "daemon, region, tenant and resource counts.",
-	  "tenantctl hold region/default --reason \"disk replaced\" --for 2h\n"
-	  "tenantctl hold tenant/abc123 --reason \"under investigation\"",
+	  "tenantctl hold region/default --reason maintenance --for 2h\n"
+	  "tenantctl hold tenant/abc123 --reason investigation",
 	  cmd_hold },
 	{ NULL, "observe", "SCOPE", 1, 1, CTL_NO_TAIL, CTL_REMOTE, brake_options,
 	  "look and tell, change nothing",
 	  "As hold, but drift is still looked for and told.",
-	  "tenantctl observe daemon --reason \"restored from a backup\"", cmd_observe },
+	  "tenantctl observe daemon --reason drill", cmd_observe },
 	{ NULL, "release-hold", "SCOPE", 1, 1, CTL_NO_TAIL, CTL_REMOTE, NULL,
 	  "end a hold or observe", "Goes on with the scope, unless a wider one is held.",
 	  "tenantctl release-hold region/default", cmd_release_hold },
@@ -347,8 +347,7 @@ const struct ctl_command ctl_commands[] = {
 	  "more is, until it is approved. An approval is good for an hour. See "
 	  "`tenantctl\n"
 	  "plan` first: what waits can still be taken back with `tenant undelete`.",
-	  "tenantctl approve default --count 40 --reason \"customer left\"",
-	  cmd_approve },
+	  "tenantctl approve default --count 40 --reason ticket-4711", cmd_approve },
 	{ "audit", "list", "", 0, 0, CTL_NO_TAIL, CTL_REMOTE, audit_list_options,
 	  "show who did what", "Lists the audit entries, oldest first.",
 	  "tenantctl audit list --appid abc123\n"
