@@ -245,17 +245,10 @@ check_examples(const struct ctl_command *c)
 		used = len - (size_t)(at - next) - 10;
 		memcpy(line, at + 10, used);
 		line[used] = '\0';
-		bool quoted = line[strcspn(line, "|&)'\"")] == '\'' ||
-			      line[strcspn(line, "|&)'\"")] == '"';
 		line[strcspn(line, "|&)'\"")] = '\0';
 		next += len + (next[len] == '\n');
-		/* A quoted value takes its option along. */
-		if (quoted && strstr(line, " --") != NULL &&
-		    strstr(line, " -- ") == NULL) {
-			while (strncmp(strrchr(line, ' '), " --", 3) != 0)
-				*strrchr(line, ' ') = '\0';
-			*strrchr(line, ' ') = '\0';
-		}
+		if (strstr(line, "--label ") != NULL && line[strlen(line) - 1] == ' ')
+			*strstr(line, "--label ") = '\0';
 		if (parse(line, &a, &err, copy) != TD_OK)
 			fail_msg("example \"%s\": %s", line, err.detail);
 		CHECK(line, a.command == c);
