@@ -77,7 +77,8 @@ def test_a_storm_stops_at_the_budget(testbed, tenantd, api, tenantctl, metric, n
     # What the storm has not reached is taken back, whole.
     saved = spared.pop()
     expect(api.post(path(saved, "/undelete?wait=30")), 200)
-    clients.wait_let_in(clients.boto(api.credentials(saved)), f"{saved}-data")
+    s3 = clients.boto(api.credentials(saved))
+    clients.let_in(lambda: s3.list_objects_v2(Bucket=f"{saved}-data"))
 
     # So much more, and no more.
     assert "--reason" in tenantctl("approve", "default").stderr

@@ -20,28 +20,14 @@ def works(testbed, api, appid, before=None):
         assert credentials["database"] == before["database"]
     s3 = clients.boto(credentials)
     for bucket in credentials["object"]["buckets"]:
-        let_in(lambda: s3.put_object(Bucket=bucket["bucket"], Key="probe", Body=b"x"))
-        found = let_in(lambda: s3.get_object(Bucket=bucket["bucket"], Key="probe"))
+        clients.let_in(lambda: s3.put_object(Bucket=bucket["bucket"], Key="probe", Body=b"x"))
+        found = clients.let_in(lambda: s3.get_object(Bucket=bucket["bucket"], Key="probe"))
         assert found["Body"].read() == b"x"
     with clients.mongo(credentials) as client:
         client[appid].probe.insert_one({})
         assert client[appid].probe.count_documents({}) >= 1
     only_one_of_everything(testbed, appid, credentials)
     return credentials
-
-
-def let_in(call):
-    """call's result. The gateway takes over the deny map a moment after the tenant is Created,
-    and a reload takes its time on a busy machine: only that answer is waited out."""
-    def attempt():
-        try:
-            return call()
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "AllAccessDisabled":
-                raise
-            return None
-
-    return wait_until(attempt, 20, "the gateway lets the tenant in")
 
 
 def only_one_of_everything(testbed, appid, credentials):

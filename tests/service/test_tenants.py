@@ -237,8 +237,7 @@ def test_suspend_reaches_everything_and_resume_brings_it_all_back(api, new_appid
     api.wait_phase(appid, "Created", 30)
     assert api.credentials(token=token)["database"] == credentials["database"]
     assert api.credentials(token=token)["object"] == credentials["object"]
-    clients.wait_let_in(s3, data)
-    assert s3.get_object(Bucket=data, Key="k")["Body"].read() == b"v"
+    assert clients.let_in(lambda: s3.get_object(Bucket=data, Key="k"))["Body"].read() == b"v"
     assert requests.get(url, timeout=10).status_code == 200
     assert nobody.get_object(Bucket=opened, Key="k")["Body"].read() == b"v"
     assert nobody.get_object(Bucket=pub, Key="k")["Body"].read() == b"v"
@@ -274,8 +273,8 @@ def test_delete_grace_undelete_and_the_tombstone(testbed, api, new_appid):
     expect(api.post(f"/v1/tenants/{appid}/undelete"), 200, 202)
     api.wait_phase(appid, "Created", 30)
     bucket = clients.bucket_name(credentials)
-    clients.wait_let_in(s3, bucket)
-    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == appid.encode()
+    found = clients.let_in(lambda: s3.get_object(Bucket=bucket, Key="k"))
+    assert found["Body"].read() == appid.encode()
     expect(api.delete(f"/v1/tenants/{appid}?force=true"), 202, 204)
     api.wait_phase(appid, "Deleted", 60)
     assert testbed.minio.user_info(appid) is None
