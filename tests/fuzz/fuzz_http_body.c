@@ -31,12 +31,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct api_tenant_body tenant;
 	struct tenant_put_bucket bucket;
+	struct api_approval_body approval;
 	struct api_token_body token;
+	struct api_mode_body mode;
 	struct td_err err;
 
 	if (size == 0)
 		return 0;
-	switch (data[0] % 4) {
+	switch (data[0] % 6) {
 	case 0:
 		if (api_decode_tenant(data + 1, size - 1, &tenant, &err) == TD_OK) {
 			check_tenant(&tenant);
@@ -51,6 +53,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 2:
 		if (api_decode_token(data + 1, size - 1, &token, &err) == TD_OK &&
 		    api_role_bound(token.role) != (token.appid[0] != '\0'))
+			abort();
+		break;
+	case 4:
+		if (api_decode_mode(data + 1, size - 1, &mode, &err) == TD_OK &&
+		    mode.mode != REC_MANAGE && mode.reason[0] == '\0')
+			abort();
+		break;
+	case 5:
+		if (api_decode_approval(data + 1, size - 1, &approval, &err) == TD_OK &&
+		    (approval.count > API_APPROVE_MAX || approval.reason[0] == '\0'))
 			abort();
 		break;
 	default:
