@@ -170,7 +170,7 @@ setup_faketime()
 setup_promtool() { need_server promtool prometheus prometheus; }
 
 # What looks at the unit, the manual pages and the installed tree.
-setup_ops() { need_apt systemd mandoc; }
+setup_ops() { need_apt systemd mandoc groff-base; }
 
 # Every backend, found or made; tests/testbed takes them from these variables.
 setup_testbed()

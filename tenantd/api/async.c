@@ -87,3 +87,11 @@ req_commit(struct req *r, struct store_commit *c, req_done_fn on_done)
 	store_submit(r->t->api->store, c, store_done, r);
 	return TD_OK;
 }
+
+void
+req_problem_retired(struct req *r)
+{
+	enum td_rc rc = r->result.rc == TD_PRECONDITION ? TD_APPID_RETIRED : r->result.rc;
+
+	req_problem(r, rc, &r->result.err, NULL);
+}

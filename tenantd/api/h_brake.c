@@ -131,11 +131,7 @@ static void
 mode_set(struct req *r)
 {
 	if (r->result.rc != TD_OK) {
-		/* What was expected absent is the tombstone. */
-		req_problem(r,
-			    r->result.rc == TD_PRECONDITION ? TD_APPID_RETIRED
-							    : r->result.rc,
-			    &r->result.err, NULL);
+		req_problem_retired(r);
 		return;
 	}
 	engine_brakes_changed(r->t->api->engine);

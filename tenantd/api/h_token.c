@@ -34,11 +34,7 @@ created(struct req *r)
 	char location[40];
 
 	if (r->result.rc != TD_OK) {
-		/* What was expected absent is the tombstone. */
-		req_problem(r,
-			    r->result.rc == TD_PRECONDITION ? TD_APPID_RETIRED
-							    : r->result.rc,
-			    &r->result.err, NULL);
+		req_problem_retired(r);
 		return;
 	}
 	snprintf(location, sizeof(location), "/v1/tokens/%s", r->new_token.id);

@@ -333,6 +333,9 @@ void req_order(struct req *r, struct engine_op *op, enum api_audit_action action
 enum td_rc req_commit(struct req *r, struct store_commit *c,
 		      req_done_fn on_done) TD_MUST_CHECK;
 
+/* A commit that expects an appid's tombstone to be absent has failed: answer why. */
+void req_problem_retired(struct req *r);
+
 /* ---- auth.c ---- */
 /* Who asks: fills r->token. TD_UNAUTHENTICATED, or what the store says. */
 enum td_rc auth_request(struct req *r, struct td_err *reterr) TD_MUST_CHECK;

@@ -126,12 +126,7 @@ rec_key_brake_resource(const char *appid, enum drv_resource r,
 size_t
 rec_key_region(const char *region, unsigned char out[STORE_KEY_MAX])
 {
-	size_t len = strnlen(region, REC_REGION_SIZE);
-
-	if (len == 0 || len >= REC_REGION_SIZE)
-		return 0;
-	memcpy(out, region, len);
-	return len;
+	return rec_key_appid(region, out); /* the same bounds, see above */
 }
 
 #define LOWER_DIGITS "abcdefghijklmnopqrstuvwxyz0123456789"
