@@ -100,6 +100,7 @@ struct bucket_walk {
 	const struct eview_load *how;
 	size_t limit;
 	size_t prefix_len;
+	bool both; /* the closed ones are gathered on the same walk */
 	struct td_err *reterr;
 };
 
@@ -143,12 +144,16 @@ take_bucket(void *ctx, const void *key, size_t key_len, const struct store_value
 
 	if (rc != TD_OK)
 		return rc;
+	if (w->both)
+		tenant_closed_note(&w->ev->v, name, &rec);
+	if (w->ev->v.buckets_more)
+		return TD_OK; /* walked on for the closed ones only */
 	if (w->how->buckets == EVIEW_WORK &&
 	    !tenant_bucket_scan(&w->ev->v, &rec, w->how->now_ms))
 		return TD_OK;
 	if (w->ev->v.bucket_len >= w->limit) {
 		w->ev->v.buckets_more = true;
-		return STORE_STOP;
+		return w->both ? TD_OK : (enum td_rc)STORE_STOP;
 	}
 	struct tenant_bucket *b = tenant_view_add_bucket(&w->ev->v, name);
 	if (b == NULL)
@@ -164,13 +169,15 @@ load_buckets(struct store_read *rd, struct eview *ev, const struct eview_load *h
 {
 	unsigned char prefix[STORE_KEY_MAX], after[STORE_KEY_MAX];
 	struct store_range range = { .prefix = prefix };
-	struct bucket_walk w = { .ev = ev, .how = how, .reterr = reterr };
-
+	struct bucket_walk w = { .ev = ev,
+				 .how = how,
+				 .both = how->closed && how->buckets == EVIEW_WORK,
+				 .reterr = reterr };
 	enum td_rc rc = TD_OK;
 
 	range.prefix_len = rec_key_prefix(ev->v.appid, prefix);
 	w.prefix_len = range.prefix_len;
-	if (how->closed)
+	if (how->closed && !w.both)
 		rc = store_walk(rd, STORE_BUCKET, &range, note_closed, &w, reterr);
 	if (rc != TD_OK || how->buckets == EVIEW_NO_BUCKETS)
 		return rc;
